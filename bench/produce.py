@@ -1,0 +1,145 @@
+"""Our producer process, history and all, against Apache's `kafka-producer-perf-test` at equal settings.
+
+Both write the same number of records of the same size to fresh topics of the same cluster (three brokers on this
+machine, RF 3), in turns, so that what the machine does besides hits both. Compared are medians of records/s: theirs
+as the tool prints it (from its first record to the end of its flush), ours from the command to the answer that
+nothing is outstanding, which includes writing every call and every acknowledgement to the journal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ktrial.children import Session
+from ktrial.cluster.embedded import EmbeddedCluster
+from ktrial.cluster.runtime import find_runtime
+from ktrial.cluster.topology import ClusterSpec
+from ktrial.cluster.training import prepare
+
+if TYPE_CHECKING:
+    from ktrial.cluster.runtime import Runtime
+
+EQUAL = {"acks": "all", "batch.size": "16384", "linger.ms": "5", "enable.idempotence": "true", "compression.type": "none"}
+"""Said to both; every other value is the Java client's on both sides (see ktrial.clients.profile)."""
+STOCK_FLAGS = (
+    "-Xmx512M",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+)
+"""As kafka-producer-perf-test.sh and kafka-run-class.sh start it."""
+PERF_TEST = "org.apache.kafka.tools.ProducerPerformance"
+PRINTED = re.compile(r"^(\d+) records sent, ([\d.,]+) records/sec", re.MULTILINE)
+ANSWER_S = 600.0
+
+
+def theirs(runtime: Runtime, bootstrap: str, topic: str, records: int, size: int) -> float:
+    """Run Apache's tool once and return its records/s."""
+    properties = [f"{name}={value}" for name, value in {"bootstrap.servers": bootstrap, **EQUAL}.items()]
+    command = [str(runtime.java.path), *STOCK_FLAGS, "-cp", runtime.classpath, PERF_TEST, "--topic", topic]
+    command += ["--num-records", str(records), "--record-size", str(size), "--throughput", "-1"]
+    run = subprocess.run(
+        [*command, "--command-property", *properties],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ANSWER_S,
+    )
+    printed = PRINTED.findall(run.stdout)
+    if not printed or int(printed[-1][0]) != records:
+        raise SystemExit(f"kafka-producer-perf-test did not send all:\n{run.stdout}\n{run.stderr}")
+    return float(printed[-1][1].replace(",", "."))
+
+
+def ours(bootstrap: str, topic: str, records: int, size: int, journal: Path) -> float:
+    """Run our producer process once and return its records/s, with nothing left unacknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ktrial.clients.producer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    spec = {"actor": "bench", "journal": str(journal), "seed": 7, "config": {"bootstrap.servers": bootstrap, **EQUAL}}
+    _tell(process, spec)
+    _hear(process)
+    began = time.monotonic()
+    _tell(process, {"do": "send", "topic": topic, "first_id": 0, "count": records, "size": size})
+    _tell(process, {"do": "flush", "limit_s": ANSWER_S})
+    _hear(process)
+    _hear(process)
+    seconds = time.monotonic() - began
+    _tell(process, {"do": "tally"})
+    tally = _hear(process)
+    _tell(process, {"do": "close"})
+    process.communicate()
+    if tally["ok"] != records:
+        raise SystemExit(f"Our producer did not send all: {tally}")
+    return records / seconds
+
+
+def _tell(process: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    assert process.stdin
+    process.stdin.write(json.dumps(message).encode() + b"\n")
+    process.stdin.flush()
+
+
+def _hear(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    assert process.stdout
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    if "error" in answer:
+        raise SystemExit(f"Our producer refused: {answer['error']}")
+    return answer
+
+
+def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Run both in turns at one record size, the order changing with each round; return rates and their ratio."""
+    rates: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for turn in range(options.rounds):
+        for side in ("ours", "theirs") if turn % 2 == 0 else ("theirs", "ours"):
+            topic = f"bench-{size}-{turn}-{side}"
+            assignment = [[1 + (first + follow) % 3 for follow in range(3)] for first in range(options.partitions)]
+            cluster.create_topic(topic, assignment, {})
+            if side == "theirs":
+                rate = theirs(runtime, cluster.bootstrap, topic, options.records, size)
+            else:
+                with tempfile.TemporaryDirectory() as journal:
+                    rate = ours(cluster.bootstrap, topic, options.records, size, Path(journal))
+            cluster.delete_topic(topic)
+            rates[side].append(round(rate))
+            print(f"  {size:>5} B  round {turn + 1}  {side:<7} {rate:>9,.0f} records/s", file=sys.stderr)
+    middle = {side: statistics.median(values) for side, values in rates.items()}
+    return {"size": size, **rates, "ratio": round(middle["ours"] / middle["theirs"], 3)}
+
+
+def main() -> None:
+    """Measure, print a table for people on stderr and JSON on stdout."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--partitions", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1024])
+    options = parser.parse_args()
+    session = Session.open()
+    try:
+        runtime = prepare(find_runtime(lambda *_: None), session, lambda _: None)
+        with tempfile.TemporaryDirectory() as logs:
+            cluster = EmbeddedCluster.boot(session, runtime, ClusterSpec(), Path(logs))
+            results = [compare(cluster, runtime, size, options) for size in options.sizes]
+            cluster.close()
+    finally:
+        session.close()
+    asked = {"records": options.records, "partitions": options.partitions, "replicas": 3, "equal": EQUAL}
+    print(json.dumps({"bench": "produce", **asked, "results": results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""JMX over HTTP, by the Jolokia agent in each node: reading only, loopback only."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING
+
+from ktrial.errors import StageProblem
+
+if TYPE_CHECKING:
+    from ktrial.cluster.node import Node
+
+READ_TIMEOUT_S = 2.0
+
+
+class JmxUnanswered(StageProblem):
+    """The node's JMX agent did not answer, or does not know the MBean."""
+
+
+def read(node: Node, mbean: str, attribute: str) -> float | str | dict[str, object]:
+    """Return one attribute of one MBean of a node.
+
+    Raises JmxUnanswered when the node is dead or paused, or the MBean is not there (yet).
+    """
+    body = json.dumps({"type": "read", "mbean": mbean, "attribute": attribute})
+    connection = http.client.HTTPConnection("127.0.0.1", node.jmx_port, timeout=READ_TIMEOUT_S)
+    try:
+        connection.request("POST", "/jolokia/", body, {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise JmxUnanswered(f"JMX of {node.name} did not answer for {mbean} ({type(error).__name__}).") from error
+    finally:
+        connection.close()
+    if answer.get("status") != 200:  # noqa: PLR2004 - Jolokia's own status, shaped like HTTP's
+        raise JmxUnanswered(f"{node.name} has no {mbean} {attribute}: {answer.get('error_type', 'unknown')}.")
+    value: float | str | dict[str, object] = answer["value"]
+    return value
+
+
+def log_end_offset(node: Node, topic: str, partition: int) -> int:
+    """Return the node's own log end offset of a partition: also what followers have not fetched yet counts."""
+    return _number(node, f"kafka.log:type=Log,name=LogEndOffset,topic={topic},partition={partition}")
+
+
+def under_replicated(node: Node) -> int:
+    """Return how many partitions led by the node have followers out of sync."""
+    return _number(node, "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions")
+
+
+def _number(node: Node, mbean: str) -> int:
+    value = read(node, mbean, "Value")
+    return int(value) if isinstance(value, int | float) else -1

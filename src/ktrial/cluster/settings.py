@@ -1,0 +1,81 @@
+"""Broker settings: what ktrial writes to server.properties, why, and the names that Kafka knows.
+
+Every setting here that differs from Kafka's default is shown in the report. Shortened timers make an effect come
+sooner; they do not change which effect it is.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ktrial.cluster.jars import KAFKA_VERSION
+from ktrial.errors import UsageProblem, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SHORTENED: Mapping[str, str] = {
+    # how soon a dead broker is noticed (default 9000; heartbeats every 2000)
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "200",
+    # how long a slow follower stays in the ISR (default 30000)
+    "replica.lag.time.max.ms": "5000",
+    # waits for more members before a group's first assignment (default 3000)
+    "group.initial.rebalance.delay.ms": "0",
+}
+"""Timers made shorter than Kafka's defaults."""
+
+SMALL: Mapping[str, str] = {
+    # one laptop runs all four nodes: fewer threads and buffers
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "background.threads": "2",
+    "num.recovery.threads.per.data.dir": "1",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
+    "share.coordinator.state.topic.num.partitions": "1",
+    # a typo in a topic's name must not make a topic
+    "auto.create.topics.enable": "false",
+    # leaders stay where a scenario has put them
+    "auto.leader.rebalance.enable": "false",
+}
+"""Settings that make nodes small and predictable."""
+
+
+def broker_settings(brokers: int, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a broker in a cluster of this many, the caller's overrides last."""
+    replicas = str(min(brokers, 3))
+    return {
+        **SHORTENED,
+        **SMALL,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": str(min(brokers, 2)),
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": str(min(brokers, 2)),
+        **overrides,
+    }
+
+
+@cache
+def known_settings() -> Mapping[str, Mapping[str, str | None]]:
+    """Return Kafka's own settings with their defaults: {"broker": {name: default}, "topic": {name: default}}.
+
+    Read from a real broker of this version by DescribeConfigs; a test reads them again.
+    """
+    text = (resources.files("ktrial.cluster") / f"kafka-{KAFKA_VERSION}.settings.json").read_text()
+    settings: Mapping[str, Mapping[str, str | None]] = json.loads(text)
+    return settings
+
+
+def check_names(kind: str, names: Iterable[str]) -> None:
+    """Raise UsageProblem, with the nearest names, for a name that is no Kafka `kind` ("broker", "topic") setting."""
+    known = known_settings()[kind]
+    for name in names:
+        if name not in known:
+            what = f"Kafka {KAFKA_VERSION} has no {kind} setting {name!r}."
+            raise UsageProblem(what, mend=nearest(name, known))

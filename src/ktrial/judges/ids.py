@@ -1,0 +1,164 @@
+"""Every record id of a history as a small number, its position, by which arrays are addressed.
+
+Ids that lie close together are their own address (id - smallest). Any other ids take the row of their call as their
+position and are found by a directory over scattered keys: sorted once, then one or two looks each, no search.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from ktrial.errors import UsageProblem
+from ktrial.judges.arrays import NOTHING, Column, holder, pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ktrial.history.tables import History
+
+SPARE: Final = 1024  # a handful of records may lie anywhere and still be addressed directly
+MOST_CELLS_PER_RECORD: Final = 2
+SCATTER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two ids share a key (Fibonacci hashing, Knuth 6.4)
+TABLES: Final = ("completions", "reads")
+
+
+class Ids:
+    """The positions 0..size-1 of all ids in `calls`, `completions` and `reads`."""
+
+    def __init__(self, history: History) -> None:
+        """Number the ids; raises UsageProblem when two calls have the same id."""
+        self.columns = {name: Column(history.table(name), "id") for name in ("calls", *TABLES)}
+        self.rows = {name: history.table(name).height for name in ("calls", *TABLES)}
+        self._calls = history.calls["id"]
+        self.call_row: NDArray[np.signedinteger] | None = None
+        self._found: dict[str, NDArray[np.signedinteger]] = {}
+        self._others = np.empty(0, np.int64)
+        low, high = _range([history.table(name)["id"] for name in ("calls", *TABLES)])
+        self.dense = high - low < MOST_CELLS_PER_RECORD * self.rows["calls"] + SPARE
+        self.base = low if self.dense else 0
+        if self.dense:
+            self.size = high - low + 1
+            self._place_calls()
+        else:
+            self._seek(Directory(history.calls["id"].to_numpy()))
+
+    def of(self, table: str, piece: slice) -> NDArray[np.signedinteger]:
+        """Return the positions of a piece of `calls`, `completions` or `reads`."""
+        if self.dense:
+            return self.columns[table][piece] - self.base
+        if table == "calls":
+            return np.arange(piece.start, piece.stop)
+        return self._found[table][piece]
+
+    def called(self, positions: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
+        """Return whether a call of each id is in the history."""
+        if self.call_row is None:
+            return positions < self.rows["calls"]
+        return self.call_row[positions] != NOTHING
+
+    def call_rows(self, positions: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
+        """Return the rows of the calls; -1 for an id that was never called."""
+        if self.call_row is None:
+            return np.where(positions < self.rows["calls"], positions, NOTHING)
+        return self.call_row[positions]
+
+    def names(self, positions: NDArray[np.signedinteger]) -> NDArray[np.int64]:
+        """Return the ids at the given positions."""
+        if self.dense:
+            return positions.astype(np.int64) + self.base
+        calls = self.rows["calls"]
+        known = positions < calls
+        named = np.empty(positions.size, np.int64)
+        named[known] = self.columns["calls"].take(positions[known])
+        named[~known] = self._others[positions[~known] - calls]
+        return named
+
+    def _place_calls(self) -> None:
+        """Note the row of each call, unless id and row differ by a constant all along."""
+        rows = self.rows["calls"]
+        if all(_counts_up(self.of("calls", piece), piece) for piece in pieces(rows)):
+            return
+        self.call_row = holder(self.size, rows)
+        for piece in pieces(rows):
+            self.call_row[self.of("calls", piece)] = np.arange(piece.start, piece.stop)
+        for piece in pieces(rows):
+            ours = self.call_row[self.of("calls", piece)] == np.arange(piece.start, piece.stop)
+            if not ours.all():
+                raise _twice(int(self.columns["calls"][piece][~ours][0]))
+
+    def _seek(self, directory: Directory) -> None:
+        """Find the call of every id in the other tables, and number the ids that were never called."""
+        calls = self.rows["calls"]
+        for table in TABLES:
+            found = holder(self.rows[table], 2 * calls + sum(self.rows.values()))
+            for piece in pieces(self.rows[table]):
+                found[piece] = directory.rows(self.columns[table][piece])
+            self._found[table] = found
+        missing = {table: np.flatnonzero(found == NOTHING) for table, found in self._found.items()}
+        self._others = np.unique(
+            np.concatenate([self.columns[table].take(rows) for table, rows in missing.items()])
+        )
+        for table, rows in missing.items():
+            if rows.size:
+                self._found[table][rows] = calls + np.searchsorted(self._others, self.columns[table].take(rows))
+        self.size = calls + self._others.size
+
+
+class Directory:
+    """Finds the row of an id among unique ids: keys scattered evenly and sorted, with an index of their first bits."""
+
+    def __init__(self, ids: NDArray[np.int64]) -> None:
+        """Sort the ids' keys; raises UsageProblem when an id is there twice."""
+        keys = ids.view(np.uint64) * SCATTER
+        self.row_at = np.argsort(keys).astype(np.int32 if ids.size < 2**31 else np.int64)
+        self.keys = keys[self.row_at]
+        same = np.flatnonzero(self.keys[1:] == self.keys[:-1])
+        if same.size:
+            raise _twice(int(ids[self.row_at[same[0]]]))
+        bits = max(1, int(ids.size).bit_length())
+        self.shift = np.uint64(64 - bits)
+        self.starts = np.zeros(2**bits + 1, np.int64 if ids.size >= 2**31 else np.int32)
+        for piece in pieces(ids.size):
+            first, count = np.unique(self.keys[piece] >> self.shift, return_counts=True)
+            self.starts[first.astype(np.int64) + 1] += count.astype(self.starts.dtype)
+        self.widest = int(self.starts.max(initial=0))
+        np.cumsum(self.starts, out=self.starts)
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.signedinteger]:
+        """Return the row of each id; -1 where it is not there."""
+        if not self.keys.size:
+            return np.full(ids.size, NOTHING)
+        keys = ids.view(np.uint64) * SCATTER
+        bucket = (keys >> self.shift).astype(np.int64)
+        at, end = self.starts[bucket], self.starts[bucket + 1]
+        last = self.keys.size - 1
+        found = np.full(ids.size, NOTHING, np.int64)
+        left = np.flatnonzero(at < end)
+        for step in range(self.widest):
+            spot = np.minimum(at[left] + step, last)
+            hit = self.keys[spot] == keys[left]
+            found[left[hit]] = self.row_at[spot[hit]]
+            left = left[~hit & (at[left] + step + 1 < end[left])]
+            if not left.size:
+                break
+        return found
+
+
+def _range(columns: list[pl.Series]) -> tuple[int, int]:
+    lows = [low for column in columns if isinstance(low := column.min(), int)]
+    highs = [high for column in columns if isinstance(high := column.max(), int)]
+    return (min(lows), max(highs)) if lows else (0, -1)
+
+
+def _counts_up(positions: NDArray[np.signedinteger], piece: slice) -> bool:
+    return bool((positions == np.arange(piece.start, piece.stop)).all())
+
+
+def _twice(record: int) -> UsageProblem:
+    return UsageProblem(
+        f"The history is broken: record {record} was called twice.",
+        mend="Give every record that is sent an id of its own.",
+    )

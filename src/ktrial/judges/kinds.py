@@ -1,0 +1,80 @@
+"""The kinds of anomaly, and what each does to a verdict (judging: "Anomalies")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from ktrial.errors import UsageProblem, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Weight(Enum):
+    """When an anomaly of a kind makes the verdict broken."""
+
+    ALWAYS = "always"
+    NUMBER = "listed as a number; breaks where claimed"
+    CLAIMED = "looked for only where claimed, and breaks then"
+    NEVER = "never breaks"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind: `timely` says that it is about availability, so that a spoilt run (a broker that died) voids it."""
+
+    name: str
+    weight: Weight
+    timely: bool = False
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        Kind("lost", Weight.ALWAYS),
+        Kind("lost_tail", Weight.ALWAYS),
+        Kind("overwritten", Weight.ALWAYS),
+        Kind("phantom", Weight.ALWAYS),
+        Kind("failed_but_visible", Weight.ALWAYS),
+        Kind("unseen", Weight.NEVER),
+        Kind("unknown_tally", Weight.NEVER),
+        Kind("duplicate", Weight.NUMBER),
+        Kind("unacknowledged_missing", Weight.NUMBER),
+        Kind("reordered", Weight.ALWAYS),
+        Kind("overtaken", Weight.ALWAYS),
+        Kind("out_of_order_read", Weight.CLAIMED),
+        Kind("key_split", Weight.NUMBER),
+        Kind("skipped", Weight.ALWAYS),
+        Kind("rewound", Weight.ALWAYS),
+        Kind("unread", Weight.CLAIMED),
+        Kind("isr_shrank", Weight.NUMBER, timely=True),
+        Kind("replicas_differ", Weight.ALWAYS),
+        Kind("stalled", Weight.NUMBER, timely=True),
+        Kind("refused", Weight.NUMBER, timely=True),
+        Kind("cheaper_than_claimed", Weight.CLAIMED, timely=True),
+    )
+}
+SAFETY: Final = frozenset({"lost", "lost_tail", "overwritten", "phantom", "failed_but_visible"})
+BREAKS_ANYWAY: Final = frozenset(name for name, kind in KINDS.items() if kind.weight is Weight.ALWAYS)
+TIMELY: Final = frozenset(name for name, kind in KINDS.items() if kind.timely)
+_NEEDS_ACTORS: Final = "cheaper_than_claimed"  # says nothing without the names of those that are compared
+
+
+def checked(claims: Iterable[str]) -> frozenset[str]:
+    """Return the claimed kinds; raises UsageProblem for one that is unknown or that can never break a verdict."""
+    claimed = frozenset(claims)
+    open_to_claims = [
+        name for name, kind in KINDS.items() if kind.weight is not Weight.NEVER and name != _NEEDS_ACTORS
+    ]
+    for name in sorted(claimed):
+        if name not in KINDS:
+            mend = nearest(name, open_to_claims) or f"The kinds are {', '.join(open_to_claims)}."
+            raise UsageProblem(f"There is no kind of anomaly named {name!r}.", mend=mend)
+        if name not in open_to_claims:
+            raise UsageProblem(
+                f"{name} never makes a verdict broken, so it cannot be claimed.",
+                mend=f"The kinds that can are {', '.join(open_to_claims)}.",
+            )
+    return claimed

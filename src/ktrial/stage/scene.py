@@ -1,0 +1,365 @@
+"""What a scenario can say: topics, roles, traffic, faults, waits, the final read.
+
+Each wait has a name and a limit; a wait that times out ends the scenario, and the run is inconclusive. Nothing here
+sleeps and hopes. Leaves out judging: a scenario only makes things happen.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ktrial.clients.handle import Client
+from ktrial.cluster import jmx, wire
+from ktrial.cluster.embedded import await_condition
+from ktrial.cluster.observe import Observer
+from ktrial.cluster.topology import CONTROLLER_ID
+from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
+from ktrial.stage.final import dump_replicas, read_everything
+from ktrial.stage.tools import Tools
+from ktrial.stage.topic import PREFIX, Topic
+from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ktrial.children import Session
+    from ktrial.cluster.embedded import EmbeddedCluster, PartitionView
+    from ktrial.faults import Fault, Injected
+    from ktrial.feed import Feed
+    from ktrial.stage.journals import Notebook
+
+WAIT_LIMIT_S = 30.0
+LAND_LIMIT_S = 10.0
+STAGE_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a stage stands on: the cluster, where things are written, and what the user wants otherwise.
+
+    `turn` tells this run of a setting from others on the same cluster: topic names and leaders follow it.
+    """
+
+    cluster: EmbeddedCluster
+    session: Session
+    notebook: Notebook
+    logs: Path
+    feed: Feed
+    seed: int
+    turn: int
+    topic_settings: Mapping[str, str] = field(default_factory=dict)
+    producer_settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stage:
+    """One run's stage; scenarios use its public methods only."""
+
+    def __init__(self, ground: Ground) -> None:
+        """Begin to observe; topics come to be when they are first named."""
+        self._ground = ground
+        self._cluster = ground.cluster
+        self._topics: dict[Topic, str] = {}
+        self._clients: list[Client] = []
+        self._faults: list[Injected] = []
+        self._next_id = 0
+        self._counts: dict[str, int] = {}
+        self._observer = Observer(ground.cluster, ground.notebook.note)
+        self.tools = Tools(ground, self.topic)
+
+    # ---- topics and roles
+
+    def topic(self, topic: Topic) -> str:
+        """Return the topic's name on the cluster; creates it when it is first named."""
+        if topic not in self._topics:
+            name = f"{PREFIX}{topic.name}-{self._ground.turn}"
+            settings = {**topic.all_settings(), **self._ground.topic_settings}
+            placed = topic.placed(self._cluster.brokers, self._ground.seed + self._ground.turn)
+            self._cluster.create_topic(name, placed, settings)
+            self._topics[topic] = name
+            self._observer.watch(name)
+        return self._topics[topic]
+
+    @property
+    def brokers(self) -> tuple[int, ...]:
+        """All brokers, by id."""
+        return self._cluster.brokers
+
+    @property
+    def controller(self) -> int:
+        """The controller's node id."""
+        return CONTROLLER_ID if CONTROLLER_ID in self._cluster.nodes else 1
+
+    def leader_of(self, topic: Topic, partition: int = 0) -> int:
+        """Return the leading broker. Raises WaitTimedOut when the partition has none for too long."""
+        self.wait_for_leader(topic, partition=partition)
+        return self._partition(topic, partition).leader
+
+    def followers_of(self, topic: Topic, partition: int = 0) -> tuple[int, ...]:
+        """Return the replicas that do not lead."""
+        view = self._partition(topic, partition)
+        return tuple(broker for broker in view.replicas if broker != view.leader)
+
+    def in_sync(self, topic: Topic, partition: int = 0) -> tuple[int, ...]:
+        """Return the ISR."""
+        return self._partition(topic, partition).isr
+
+    def under_replicated(self, broker: int) -> int:
+        """Return UnderReplicatedPartitions as the broker's JMX tells it, and write it down."""
+        value = jmx.under_replicated(self._cluster.nodes[broker])
+        self.measure("UnderReplicatedPartitions", value, broker=broker)
+        return value
+
+    def coordinator_of(self, group: str) -> int:
+        """Return the broker that coordinates a consumer group."""
+        return int(self._cluster.ask(wire.find_coordinator(group), timeout_s=5.0).coordinators[0].node_id)
+
+    # ---- traffic
+
+    @contextmanager
+    def producing(
+        self, topic: Topic, config: Mapping[str, str] | None = None, *, linked: bool = False
+    ) -> Iterator[ProducerHandle]:
+        """Run a producer process while the body runs; settings are Kafka's names, over the Java client's defaults."""
+        name = self.topic(topic)
+        settings = {**(config or {}), **self._ground.producer_settings}
+        client = self._start("producer", settings, linked=linked, seed=self._ground.seed)
+        client.await_ready()
+        try:
+            yield ProducerHandle(client, name, self._take_ids, lambda: self._log_end(topic))
+        finally:
+            client.close()
+
+    @contextmanager
+    def consuming(
+        self, *topics: Topic, group: str | None = None, config: Mapping[str, str] | None = None, linked: bool = False
+    ) -> Iterator[ConsumerHandle]:
+        """Run a consumer process while the body runs: a member of `group`, or else a reader from the beginning."""
+        names = [self.topic(topic) for topic in topics]
+        settings = {"auto.offset.reset": "earliest", **(config or {})}
+        if group:
+            source: dict[str, object] = {"topics": names, "group": f"{PREFIX}{group}-{self._ground.turn}"}
+        else:
+            places = zip(topics, names, strict=True)
+            source = {"assign": [[name, number, 0] for topic, name in places for number in range(topic.partitions)]}
+        client = self._start("consumer", settings, linked=linked, **source)
+        client.await_ready()
+        try:
+            yield ConsumerHandle(client, topics)
+        finally:
+            client.close()
+
+    # ---- faults
+
+    @contextmanager
+    def fault(self, fault: Fault) -> Iterator[Injected]:
+        """Keep a fault in force while the body runs; it is undone at the end, also when the body fails."""
+        injected = self.inject(fault)
+        try:
+            yield injected
+        finally:
+            self.undo(injected)
+
+    def inject(self, fault: Fault, *, lands: bool = True) -> Injected:
+        """Put a fault in force until `undo` or `heal`, and wait until it has landed.
+
+        `lands=False` leaves that to `await_landed`, for faults that need traffic to show. Raises FaultDidNotLand.
+        """
+        injected = fault.inject(self._cluster)
+        self._faults.append(injected)
+        self._note_fault(injected, "injected")
+        if lands:
+            self.await_landed(injected)
+        return injected
+
+    def await_landed(self, injected: Injected) -> None:
+        """Wait for the proof that a fault has had its effect, and write it down. Raises FaultDidNotLand."""
+        found: Mapping[str, object] | None = None
+
+        def landed() -> tuple[bool, str]:
+            nonlocal found
+            found = injected.proof()
+            return found is not None, "no effect seen"
+
+        try:
+            await_condition(f"{injected.name} to land", landed, LAND_LIMIT_S)
+        except WaitTimedOut as error:
+            raise FaultDidNotLand(injected.name, ", ".join(injected.targets), error.last_seen) from error
+        self._note_fault(injected, "landed", found)
+        self._happened(f"{injected.name} {', '.join(injected.targets)}: landed")
+
+    def undo(self, injected: Injected) -> None:
+        """Undo one fault: a killed or stopped node is started (not awaited: see `heal`), a paused one goes on."""
+        if injected in self._faults:
+            self._faults.remove(injected)
+            injected.heal()
+            self._note_fault(injected, "healed")
+            self._happened(f"{injected.name} {', '.join(injected.targets)}: undone")
+
+    def heal(self) -> None:
+        """Undo all faults, latest first, and wait until all brokers are back and every replica is in sync."""
+        for injected in reversed(self._faults[:]):
+            self.undo(injected)
+        self._await("all brokers registered", self._all_registered, STAGE_LIMIT_S)
+        for topic in self._topics:
+            self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
+
+    # ---- waits
+
+    def wait_for_leader(
+        self, topic: Topic, *, other_than: int = -1, partition: int = 0, limit_s: float = WAIT_LIMIT_S
+    ) -> int:
+        """Wait until the partition has a leader (another one than `other_than`); return it."""
+
+        def led() -> tuple[bool, str]:
+            leader = self._partition(topic, partition).leader
+            return leader not in {-1, other_than}, f"leader {leader}"
+
+        self._await(f"a leader of {topic.name}/{partition} other than {other_than}", led, limit_s)
+        return self._partition(topic, partition).leader
+
+    def wait_for_no_leader(self, topic: Topic, *, partition: int = 0, limit_s: float = WAIT_LIMIT_S) -> None:
+        """Wait until the partition is offline: no broker may lead it."""
+
+        def headless() -> tuple[bool, str]:
+            leader = self._partition(topic, partition).leader
+            return leader == -1, f"leader {leader}"
+
+        self._await(f"{topic.name}/{partition} to be offline", headless, limit_s)
+
+    def wait_for_in_sync(
+        self, topic: Topic, count: int, *, partition: int | None = None, limit_s: float = WAIT_LIMIT_S
+    ) -> None:
+        """Wait until the ISR of the partition (None: of every partition) has exactly `count` members."""
+
+        def counted() -> tuple[bool, str]:
+            views = [v for v in self._views(topic) if partition in {None, v.partition}]
+            come = bool(views) and all(len(v.isr) == min(count, len(v.replicas)) and v.leader >= 0 for v in views)
+            return come, ", ".join(f"{v.partition}: leader {v.leader} ISR {list(v.isr)}" for v in views)
+
+        self._await(f"ISR of {count} in {topic.name}", counted, limit_s)
+
+    def wait_until_replicated(self, topic: Topic, limit_s: float = WAIT_LIMIT_S) -> None:
+        """Wait until every in-sync replica has all that the leaders hold: high watermark = log end offset."""
+        name = self.topic(topic)
+
+        def level() -> tuple[bool, str]:
+            ends, marks = [], []
+            for view in self._views(topic):
+                ends.append(jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition))
+                answer = self._cluster.ask(wire.list_latest(name, view.partition), brokers=[view.leader])
+                marks.append(int(answer.topics[0].partitions[0].offset))
+            return bool(ends) and ends == marks, f"log ends {ends}, high watermarks {marks}"
+
+        self._await(f"all of {topic.name} on its replicas", level, limit_s)
+
+    def wait_for_under_replicated(self, broker: int, wanted: int, limit_s: float = WAIT_LIMIT_S) -> None:
+        """Wait until the broker's JMX gives this many UnderReplicatedPartitions, and write the figure down."""
+
+        def told() -> tuple[bool, str]:
+            value = jmx.under_replicated(self._cluster.nodes[broker])
+            return value == wanted, f"{value}"
+
+        self._await(f"UnderReplicatedPartitions={wanted} on broker {broker}", told, limit_s)
+        self.measure("UnderReplicatedPartitions", wanted, broker=broker)
+
+    # ---- the end
+
+    def measure(self, name: str, value: float, **labels: object) -> None:
+        """Write a number into the history."""
+        self._ground.notebook.note("metric", "ok", name=name, value=float(value), labels=labels)
+
+    def read_to_end(self, *topics: Topic, isolations: Sequence[str] = ("read_uncommitted",)) -> None:
+        """Let the final reader read whole partitions through direct listeners: everything must be healed before."""
+        if self._faults:
+            raise StageProblem(f"The final read needs a healed cluster, but {self._faults[-1].name} is in force.")
+        self._await("all brokers registered", self._all_registered, STAGE_LIMIT_S)
+        for topic in topics:
+            self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
+        self._ground.feed.tell("awaiting", what="the final read", limit_s=STAGE_LIMIT_S)
+        read_everything(self._ground, {self.topic(topic): topic.partitions for topic in topics}, isolations)
+
+    def dump_replicas(self, topic: Topic) -> None:
+        """Write every replica's log of the topic, batch by batch, into the history (DumpLogSegments)."""
+        name = self.topic(topic)
+        for view in self._views(topic):
+            for broker in view.replicas:
+                dump_replicas(self._ground, name, view.partition, broker)
+
+    def close(self) -> None:
+        """End clients, undo faults that a failed scenario left, stop observing, delete the topics."""
+        for client in self._clients:
+            client.close(limit_s=5.0)
+        for injected in reversed(self._faults[:]):
+            with suppress(StageProblem):
+                self.undo(injected)
+        self._observer.close()
+        for name in self._topics.values():
+            with suppress(OSError):
+                self._cluster.delete_topic(name)
+
+    # ---- inside
+
+    def _start(self, module: str, settings: Mapping[str, str], *, linked: bool, **more: object) -> Client:
+        self._counts[module] = self._counts.get(module, 0) + 1
+        actor = f"{module}-{self._counts[module]}"
+        bootstrap = self._cluster.linked_bootstrap if linked else self._cluster.bootstrap
+        specification = {
+            "actor": actor,
+            "journal": str(self._ground.notebook.folder),
+            "config": {**settings, "bootstrap.servers": bootstrap},
+            **more,
+        }
+        client = Client(self._ground.session, module, specification, self._ground.logs / f"{actor}.log")
+        self._clients.append(client)
+        return client
+
+    def _take_ids(self, count: int) -> int:
+        first, self._next_id = self._next_id, self._next_id + count
+        return first
+
+    def _views(self, topic: Topic) -> tuple[PartitionView, ...]:
+        """Return the partitions as some broker sees them; empty when nobody answers."""
+        name = self.topic(topic)
+        with suppress(wire.Unanswered):
+            return self._cluster.partitions(name)
+        return ()
+
+    def _partition(self, topic: Topic, partition: int) -> PartitionView:
+        """Return one partition. Raises WaitTimedOut when nobody tells of it."""
+        found: list[PartitionView] = []
+
+        def told() -> tuple[bool, str]:
+            found[:] = [view for view in self._views(topic) if view.partition == partition]
+            return bool(found), "no broker answered"
+
+        await_condition(f"news of {topic.name}/{partition}", told, LAND_LIMIT_S)
+        return found[0]
+
+    def _log_end(self, topic: Topic) -> int:
+        """Return how many records the leaders' logs hold, acknowledged or not."""
+        name = self.topic(topic)
+        return sum(
+            jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition) for view in self._views(topic)
+        )
+
+    def _all_registered(self) -> tuple[bool, str]:
+        for node in self._cluster.nodes.values():
+            if node.state() == "died":
+                raise StageProblem(f"{node.name} died although nothing here killed it: {node.last_log_lines(1)}")
+        registered = self._cluster.registered()
+        return registered == self._cluster.brokers, f"{list(registered)} of {list(self._cluster.brokers)}"
+
+    def _await(self, awaited: str, seen: Callable[[], tuple[bool, str]], limit_s: float) -> None:
+        self._ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)
+        await_condition(awaited, seen, limit_s)
+
+    def _note_fault(self, injected: Injected, outcome: str, detail: Mapping[str, object] | None = None) -> None:
+        for target in injected.targets:
+            more = {} if detail is None else {"detail": dict(detail)}
+            self._ground.notebook.note("fault", outcome, fault=injected.name, target=target, **more)
+
+    def _happened(self, text: str) -> None:
+        self._ground.feed.tell("happened", text=text)

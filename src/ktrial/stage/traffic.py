@@ -1,0 +1,158 @@
+"""Producers and consumers as a scenario speaks of them: values of work, and what to wait for before going on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ktrial.errors import WaitTimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ktrial.clients.handle import Client
+    from ktrial.stage.topic import Topic
+
+SEND_LIMIT_S = 60.0
+MOST_LOAD = 200_000
+LOOK_S = 0.02
+
+
+class Await(Enum):
+    """What `sends` waits for before the scenario goes on."""
+
+    ACKNOWLEDGED = "every record has an outcome (acks=0: was handed to the network)"
+    APPENDED = "every record is in its leader's log, acknowledged or not"
+    NOTHING = "the records were handed to the client library"
+
+
+ACKNOWLEDGED, APPENDED, NOTHING = Await.ACKNOWLEDGED, Await.APPENDED, Await.NOTHING
+
+
+class ProducerHandle:
+    """One producer process. Ids come in blocks from the stage, so that each record of a run has its own."""
+
+    def __init__(
+        self,
+        client: Client,
+        topic: str,
+        take_ids: Callable[[int], int],
+        log_end: Callable[[], int],
+    ) -> None:
+        """Send to `topic`; `log_end` tells how many records its leaders' logs hold."""
+        self._client = client
+        self._topic = topic
+        self._take_ids = take_ids
+        self._log_end = log_end
+
+    @property
+    def actor(self) -> str:
+        """Its name in the history."""
+        return self._client.actor
+
+    def sends(  # noqa: PLR0913 - the parts of a workload
+        self,
+        count: int,
+        *,
+        then: Await = ACKNOWLEDGED,
+        keys: str | dict[str, int] | Sequence[str | None] | None = None,
+        size: int = 100,
+        partition: int | None = None,
+        one_by_one: bool = False,
+        limit_s: float = SEND_LIMIT_S,
+    ) -> range:
+        """Send records and wait as `then` says; return their ids.
+
+        Raises WaitTimedOut when what is awaited does not come, ClientDied when the process ends.
+        """
+        first = self._take_ids(count)
+        before = self._log_end() if then is APPENDED else 0
+        work = self._work(first, count, keys=keys, size=size, partition=partition, one_by_one=one_by_one)
+        self._client.ask("send", **work).reply(limit_s)
+        if then is ACKNOWLEDGED:
+            self.await_outcomes(limit_s)
+        elif then is APPENDED:
+            self._await(f"{count} records in the leaders' logs", lambda: self._log_end() - before, count, limit_s)
+        return range(first, first + count)
+
+    @contextmanager
+    def load(
+        self, *, per_s: float, at_most: int = MOST_LOAD, keys: object = None, size: int = 100
+    ) -> Iterator[None]:
+        """Send steadily while the body runs, at most `at_most` records; waits for all outcomes at its end."""
+        work = self._work(self._take_ids(at_most), at_most, keys=keys, size=size, per_s=per_s)
+        asked = self._client.ask("send", **work)
+        try:
+            yield
+        finally:
+            self._client.ask("stop_sending").reply(SEND_LIMIT_S)
+        asked.reply(SEND_LIMIT_S)
+        self.await_outcomes(SEND_LIMIT_S)
+
+    def await_acknowledged(self, more: int, limit_s: float = SEND_LIMIT_S) -> None:
+        """Wait until `more` records than now have been acknowledged: the load gets through."""
+        begin = self.tally()["ok"]
+        self._await(f"{more} more acknowledgements", lambda: self.tally()["ok"] - begin, more, limit_s)
+
+    def await_outcomes(self, limit_s: float = SEND_LIMIT_S) -> None:
+        """Wait until nothing is in flight."""
+
+        def settled() -> int:
+            tally = self.tally()
+            return int(tally["called"] == sum(tally[word] for word in ("ok", "failed", "unknown", "unacknowledged")))
+
+        self._await("an outcome of every record", settled, 1, limit_s)
+
+    def await_refusals(self, more: int, limit_s: float = SEND_LIMIT_S) -> None:
+        """Wait until `more` records than now ended failed or unknown."""
+        begin = self._refused()
+        self._await(f"{more} refused records", lambda: self._refused() - begin, more, limit_s)
+
+    def tally(self) -> dict[str, int]:
+        """Return how many records were called, and how many ended how."""
+        answer = self._client.ask("tally").reply(10)
+        return {word: int(answer[word]) for word in ("called", "ok", "failed", "unknown", "unacknowledged")}
+
+    def _refused(self) -> int:
+        tally = self.tally()
+        return tally["failed"] + tally["unknown"]
+
+    def _work(self, first: int, count: int, **more: object) -> dict[str, object]:
+        return {"topic": self._topic, "first_id": first, "count": count, **more}
+
+    def _await(self, awaited: str, seen: Callable[[], int], wanted: int, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while (now := seen()) < wanted:
+            self._client.check_alive()
+            if time.monotonic() > deadline:
+                raise WaitTimedOut(f"{awaited} of {self.actor}", limit_s, f"{now} of {wanted}; {self.tally()}")
+            time.sleep(LOOK_S)
+
+
+class ConsumerHandle:
+    """One consumer process, a member of a group or reading assigned partitions."""
+
+    def __init__(self, client: Client, topics: Sequence[Topic]) -> None:
+        """Remember what it reads."""
+        self._client = client
+        self.topics = tuple(topics)
+
+    @property
+    def actor(self) -> str:
+        """Its name in the history."""
+        return self._client.actor
+
+    def await_read(self, count: int, limit_s: float = SEND_LIMIT_S) -> None:
+        """Wait until it has read `count` records in all. Raises WaitTimedOut, ClientDied."""
+        deadline = time.monotonic() + limit_s
+        while (read := int(self._client.ask("tally").reply(10)["read"])) < count:
+            self._client.check_alive()
+            if time.monotonic() > deadline:
+                raise WaitTimedOut(f"{count} records read by {self.actor}", limit_s, f"{read} read")
+            time.sleep(LOOK_S)
+
+    def kill(self) -> None:
+        """Kill the process with -9."""
+        self._client.kill()
