@@ -1,150 +1,233 @@
-"""What a link costs: throughput and added latency of the relay against the direct path.
+"""What a link costs: throughput and latency through the relay (ours) against the direct path (baseline).
 
-Two kinds of traffic over loopback, alternating direct and relayed, each round in a fresh connection: a bulk transfer
-into a sink process, and one small Kafka-sized request and answer after the other with an echo process. The relay's
-own processor time is told as well, because the brokers share the machine with it. Nothing is bounded here. Run by
-itself: `python bench/links.py`.
+First plain sockets on loopback: one bulk stream, and small requests that each await their answer. Then real Kafka:
+a producer through the brokers' linked listeners against their direct ones (replication passes links either way).
+The relay's own processor time is told as well, because the brokers share the machine with it. Nothing is bounded.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import socket
 import statistics
 import struct
+import subprocess
 import sys
+import tempfile
+import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired
 
 import psutil
+from confluent_kafka import Producer
 
+from bench.sides import Row, compared, in_turns, table
+from ktrial.children import Session
+from ktrial.cluster.embedded import EmbeddedCluster
 from ktrial.cluster.link import Links
+from ktrial.cluster.runtime import find_runtime
+from ktrial.cluster.topology import ClusterSpec
+from ktrial.cluster.training import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-ROUNDS = 7
-BULK_BYTES = 256 << 20
+HOST = "127.0.0.1"
+TOPIC = "bench-links"
 WRITE_BYTES = 256 << 10
-MESSAGES = 10_000
-MESSAGE_BYTES = 100
+REQUEST_BYTES = 100
+RECORD_BYTES = 100
+ACKNOWLEDGED_LIMIT_S = 120.0
 
 
-def run(
-    rounds: int = ROUNDS, bulk_bytes: int = BULK_BYTES, messages: int = MESSAGES
-) -> list[dict[str, str | float]]:
-    """Measure and return one row per kind of traffic: medians over the rounds, direct, linked, and their ratio."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=(theirs,), daemon=True)
-    server.start()
-    sink_port, echo_port = ours.recv()
+class LinkRow(Row):
+    """A comparison that also tells what the relay itself spent."""
+
+    relay: NotRequired[str]
+
+
+def run(*, quick: bool) -> list[LinkRow]:
+    """Measure sockets, then Kafka; `quick` means fewer rounds and smaller sizes."""
+    rounds = 3 if quick else 7
+    size, count = (64 << 20, 3_000) if quick else (512 << 20, 20_000)
+    with _targets() as (sink, echo), Links() as links:
+        watched = Watched(links.pid, rounds)
+        stream = [partial(_stream, port, size) for port in (links.open("sink", 0, sink), sink)]
+        trips = [partial(_round_trips, port, count) for port in (links.open("echo", 0, echo), echo)]
+        rows = [
+            watched.row("socket stream", "MB/s", stream, size / 1e6, "MB"),
+            watched.row("socket round trip", "us", trips, 2 * count, "message"),
+        ]
+    return rows + _kafka(rounds, *((30_000, 200) if quick else (300_000, 2_000)))
+
+
+class Watched:
+    """Measures pairs of ways, (linked, direct), and the relay's processor time during the linked one."""
+
+    def __init__(self, pid: int, rounds: int) -> None:
+        """Watch the relay with this process id."""
+        self._relay = psutil.Process(pid)
+        self._rounds = rounds
+        self._spent_s: list[float] = []
+
+    def row(self, name: str, unit: str, ways: list[partial[float]], amount: float, of_what: str) -> LinkRow:
+        """Measure both ways in turns; one round moves `amount` of what the relay's time is divided by."""
+        self._spent_s.clear()
+        ours, baseline = in_turns(lambda: self._linked(ways[0]), ways[1], self._rounds)
+        spent_us = statistics.median(self._spent_s) / amount * 1e6
+        relay = f"{spent_us:.1f} us of processor per {of_what}"
+        return LinkRow(**compared(name, unit, ours, baseline), relay=relay)
+
+    def _linked(self, way: Callable[[], float]) -> float:
+        before = self._relay.cpu_times()
+        result = way()
+        after = self._relay.cpu_times()
+        self._spent_s.append(after.user + after.system - before.user - before.system)
+        return result
+
+
+def _kafka(rounds: int, records: int, singles: int) -> list[LinkRow]:
+    """Boot a cluster and produce through linked and direct listeners, in bulk and one by one."""
+    sys.stderr.write("links: booting one controller and three brokers\n")
+    session = Session.open()
     try:
-        with Links() as links:
-            relay = psutil.Process(links.pid)
-            bulk = _alternate(
-                rounds, relay, lambda port: bulk_bytes / 1e6 / _bulk_s(port, bulk_bytes), links, sink_port
-            )
-            trip = _alternate(
-                rounds, relay, lambda port: _round_trips_s(port, messages) / messages * 1e6, links, echo_port
-            )
+        runtime = prepare(find_runtime(lambda *_: None), session, lambda _: None)
+        with tempfile.TemporaryDirectory() as logs:
+            cluster = EmbeddedCluster.boot(session, runtime, ClusterSpec(), Path(logs))
+            cluster.create_topic(TOPIC, [[1, 2, 3], [2, 3, 1], [3, 1, 2]], {})
+            watched = Watched(cluster.links.pid, rounds)
+            ways = (cluster.linked_bootstrap, cluster.bootstrap)
+            _produce(cluster.bootstrap, records)  # the JVMs warm up
+            bulk = [partial(_produce, way, records) for way in ways]
+            single = [partial(_one_by_one, way, singles) for way in ways]
+            return [
+                watched.row("produce, RF 3, acks=all", "records/s", bulk, records / 1000, "1000 records"),
+                watched.row("produce one by one", "us", single, singles, "record"),
+            ]
     finally:
-        server.kill()
-        server.join()
-    bulk_row = _row("bulk", "MB/s", bulk) | {"relay_us_per_mb": round(bulk[2] / (bulk_bytes / 1e6) * 1e6, 1)}
-    trip_row = _row("round trip", "us", trip) | {"relay_us_per_message": round(trip[2] / messages / 2 * 1e6, 1)}
-    trip_row["added_us"] = round(statistics.median(trip[1]) - statistics.median(trip[0]), 1)
-    return [bulk_row, trip_row]
+        session.close()
 
 
-def _alternate(
-    rounds: int, relay: psutil.Process, measure: Callable[[int], float], links: Links, port: int
-) -> tuple[list[float], list[float], float]:
-    """Measure direct and linked in turns; return both lists and the relay's processor seconds per linked round."""
-    linked_port = links.open(f"to-{port}", 0, port)
-    direct, linked, spent_s = [], [], []
-    for _ in range(rounds):
-        direct.append(measure(port))
-        before = relay.cpu_times()
-        linked.append(measure(linked_port))
-        after = relay.cpu_times()
-        spent_s.append(after.user + after.system - before.user - before.system)
-    return direct, linked, statistics.median(spent_s)
+def _produce(bootstrap: str, records: int) -> float:
+    """Return the records/s of one producer from its first record to its last acknowledgement."""
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5, "batch.size": 16384})
+    producer.list_topics(TOPIC)
+    value = bytes(RECORD_BYTES)
+    began = time.perf_counter()
+    for number in range(records):
+        while True:
+            try:
+                producer.produce(TOPIC, value, partition=number // 100 % 3)
+                break
+            except BufferError:
+                producer.poll(0.05)
+    if producer.flush(ACKNOWLEDGED_LIMIT_S):
+        raise SystemExit(f"links: not all of {records} records were acknowledged")
+    return records / (time.perf_counter() - began)
 
 
-def _row(traffic: str, unit: str, measured: tuple[list[float], list[float], float]) -> dict[str, str | float]:
-    direct, linked = statistics.median(measured[0]), statistics.median(measured[1])
-    ratio = round(linked / direct, 2)
-    return {"traffic": traffic, "unit": unit, "direct": round(direct, 1), "linked": round(linked, 1), "ratio": ratio}
+def _one_by_one(bootstrap: str, records: int) -> float:
+    """Return the median us from handing a record over to its acknowledgement by all replicas."""
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
+    producer.list_topics(TOPIC)
+    value = bytes(RECORD_BYTES)
+    taken_us = []
+    for _ in range(records):
+        began = time.perf_counter()
+        producer.produce(TOPIC, value, partition=0)
+        producer.flush(ACKNOWLEDGED_LIMIT_S)
+        taken_us.append((time.perf_counter() - began) * 1e6)
+    return statistics.median(taken_us)
 
 
 def _request(size: int) -> bytes:
-    """Return one produce-like request of this size as a follower would head it."""
+    """Return one request of this size with the header of a follower."""
     client_id = b"broker-2-fetcher-0"
     head = struct.pack(">ihhih", size - 4, 1, 17, 0, len(client_id)) + client_id
     return head.ljust(size, b"x")
 
 
-def _bulk_s(port: int, size: int) -> float:
-    """Return how long it takes until the sink has confirmed `size` bytes, sent as one huge request."""
+def _stream(port: int, size: int) -> float:
+    """Return the MB/s until the sink has confirmed the end of a stream of `size` bytes."""
     chunk = _request(WRITE_BYTES)
-    with socket.create_connection(("127.0.0.1", port)) as sender:
+    with socket.create_connection((HOST, port)) as sender:
         began = time.perf_counter()
         for _ in range(size // WRITE_BYTES):
             sender.sendall(chunk)
         sender.shutdown(socket.SHUT_WR)
         sender.recv(1)
-        return time.perf_counter() - began
+        return size / 1e6 / (time.perf_counter() - began)
 
 
-def _round_trips_s(port: int, count: int) -> float:
-    """Return how long `count` requests take, each awaiting its answer."""
-    request = _request(MESSAGE_BYTES)
-    with socket.create_connection(("127.0.0.1", port)) as client:
+def _round_trips(port: int, count: int) -> float:
+    """Return the mean us of a request that awaits its answer."""
+    request = _request(REQUEST_BYTES)
+    with socket.create_connection((HOST, port)) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         began = time.perf_counter()
         for _ in range(count):
             client.sendall(request)
-            client.recv(MESSAGE_BYTES)
-        return time.perf_counter() - began
+            client.recv(REQUEST_BYTES)
+        return (time.perf_counter() - began) / count * 1e6
 
 
-def _serve(pipe: multiprocessing.connection.Connection) -> None:
-    """Be the targets, one connection at a time each: a sink, and an echo in a thread beside it."""
-    import threading  # noqa: PLC0415 - only in the child
+@contextmanager
+def _targets() -> Iterator[tuple[int, int]]:
+    """Yield the ports of a sink and an echo in a process of their own."""
+    command = [sys.executable, __file__, "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            sink, echo = json.loads(process.stdout.readline())
+            yield sink, echo
+        finally:
+            process.stdin.close()
 
-    sink, echo = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
-    pipe.send((sink.getsockname()[1], echo.getsockname()[1]))
-    for server, reply in ((sink, False), (echo, True)):
-        threading.Thread(target=_accept, args=(server, reply), daemon=not reply).start()
+
+def _serve() -> None:
+    """Be the sink and the echo until standard input ends."""
+    servers = [socket.create_server((HOST, 0)) for _ in range(2)]
+    for server, answer in zip(servers, (_swallow, _echo), strict=True):
+        threading.Thread(target=_accept, args=(server, answer), daemon=True).start()
+    sys.stdout.write(json.dumps([server.getsockname()[1] for server in servers]) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
 
 
-def _accept(server: socket.socket, reply: bool) -> None:  # noqa: FBT001
-    import threading  # noqa: PLC0415
-
+def _accept(server: socket.socket, answer: Callable[[socket.socket], None]) -> None:
     while True:
         peer, _ = server.accept()
-        threading.Thread(target=_answer, args=(peer, reply), daemon=True).start()
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        threading.Thread(target=answer, args=(peer,), daemon=True).start()
 
 
-def _answer(peer: socket.socket, reply: bool) -> None:  # noqa: FBT001
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    buffer = memoryview(bytearray(WRITE_BYTES))
+def _swallow(peer: socket.socket) -> None:
+    """Read to the end, then confirm it by one byte."""
+    buffer = bytearray(WRITE_BYTES)
     with peer:
-        while count := peer.recv_into(buffer):
-            if reply:
-                peer.sendall(buffer[:count])
-        if not reply:
-            peer.sendall(b".")
+        while peer.recv_into(buffer):
+            pass
+        peer.send(b".")
+
+
+def _echo(peer: socket.socket) -> None:
+    """Send everything back."""
+    with peer:
+        while data := peer.recv(WRITE_BYTES):
+            peer.sendall(data)
 
 
 def main() -> None:
-    """Print a table and the same as JSON."""
-    rows = run()
-    for row in rows:
-        sys.stdout.write("  ".join(f"{key}={value}" for key, value in row.items()) + "\n")
-    sys.stdout.write(json.dumps(rows) + "\n")
+    """Print a table and JSON; with `serve`, be the targets."""
+    if sys.argv[1:] == ["serve"]:
+        _serve()
+        return
+    rows = run(quick="--quick" in sys.argv)
+    sys.stdout.write(f"{table(rows)}\n{json.dumps(rows)}\n")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,8 @@ def create_run(runs: Path, name: str) -> RunFolder:
                 folder.mkdir()
             except FileExistsError:
                 continue
-            write_whole(folder / REPORT, b"{}\n")  # a folder may be made where no file can be written
+            write_whole(folder / REPORT, b"")  # a folder may be made where no file can be written
+            (folder / REPORT).unlink()
             return RunFolder(folder.resolve())
     except OSError as error:
         if error.errno in FULL:

@@ -59,10 +59,14 @@ def test_only_the_first_requests_are_read() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 90), st.text(max_size=12), st.binary(max_size=60)), min_size=1, max_size=6),
+    st.lists(
+        st.tuples(st.integers(0, 90), st.text(max_size=12), st.binary(max_size=60)), min_size=1, max_size=6
+    ),
     st.data(),
 )
-def test_any_cutting_gives_the_same_headers(requests: list[tuple[int, str, bytes]], data: st.DataObject) -> None:
+def test_any_cutting_gives_the_same_headers(
+    requests: list[tuple[int, str, bytes]], data: st.DataObject
+) -> None:
     """In whatever pieces the bytes come, api keys and peer are those of the whole."""
     whole = b"".join(request(name, key, body) for key, name, body in requests)
     headers = RequestHeaders()

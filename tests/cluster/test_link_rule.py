@@ -67,7 +67,9 @@ def test_a_removed_rule_is_out_of_force() -> None:
         book.remove(number)
 
 
-@pytest.mark.parametrize("rule", [Rule.cut(), Rule.hold("a", "b", REQUESTS), Rule.slow(delay_ms=3, bytes_per_s=7)])
+@pytest.mark.parametrize(
+    "rule", [Rule.cut(), Rule.hold("a", "b", REQUESTS), Rule.slow(delay_ms=3, bytes_per_s=7)]
+)
 def test_a_rule_survives_json(rule: Rule) -> None:
     """A rule rebuilt from its fields is the same rule."""
     assert Rule.from_fields(rule.fields()) == rule
@@ -86,7 +88,14 @@ def test_a_broker_is_not_mistaken_for_another() -> None:
     rules = [Rule.cut("*", pattern) for pattern in peers_of_broker(1)]
     matching = {
         peer
-        for peer in ("broker-1-fetcher-0", "raft-client-1", "1", "broker-11-fetcher-0", "raft-client-11", "11")
+        for peer in (
+            "broker-1-fetcher-0",
+            "raft-client-1",
+            "1",
+            "broker-11-fetcher-0",
+            "raft-client-11",
+            "11",
+        )
         if any(rule.concerns("x", peer) for rule in rules)
     }
     assert matching == {"broker-1-fetcher-0", "raft-client-1", "1"}

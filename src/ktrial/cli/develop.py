@@ -22,9 +22,10 @@ from ktrial.environment import TEST, Environment
 from ktrial.errors import UsageProblem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-SLOW_KINDS = ("brokers", "browser", "house")  # the marks of all that --fast leaves out
+# The marks of what --fast leaves out, in the order in which they run.
+SLOW_KINDS = ("house", "browser", "brokers")
 LINT_FAILED = "KTRIAL_LINT_FAILED"  # tells the tests' summary that the lint before them failed
 
 
@@ -134,16 +135,21 @@ def _plain() -> dict[str, str]:
     return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": sources}
 
 
-def _lines(find: Callable[[Path, Sequence[str]], list[str]]) -> Callable[[Path], str]:
+def _lines(find: tidy.Rule) -> Callable[[Path], str]:
     """Return a check of the clone's files by one of our own rules."""
     return lambda root: "\n".join(find(root, tidy.files(root)))
 
 
-IMPORT_LINTER = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+IMPORT_LINTER = """
+import sys
+from importlinter.cli import lint_imports
+sys.exit(lint_imports(no_cache=True, no_logo=True))
+"""
+CONCISE = ("--quiet", "--output-format", "concise", ".")
 
 CHECKS: tuple[Check, ...] = (
-    Check("ruff check", _tool("-m", "ruff", "check", "--quiet", "--no-cache", ".")),
-    Check("ruff format", _tool("-m", "ruff", "format", "--check", "--quiet", "--no-cache", ".")),
+    Check("ruff check", _tool("-m", "ruff", "check", *CONCISE)),
+    Check("ruff format", _tool("-m", "ruff", "format", "--check", *CONCISE)),
     Check("mypy --strict", _tool("-m", "mypy", "--no-error-summary")),
     Check("imports run downward", _tool("-c", IMPORT_LINTER)),
     Check("sizes of functions, modules", _lines(tidy.too_long)),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-from pathlib import PurePath
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator
+
+Rule = Callable[[Path, Sequence[str]], list[str]]
 
 FUNCTION_LINES = 40
 MODULE_LINES = 400
@@ -96,8 +98,9 @@ def _sizes(root: Path, names: Sequence[str]) -> Iterator[tuple[str, tuple[int, i
 def _functions(inside: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:
     """Yield (dotted name, lines from `def` to the last) of every function, methods and inner ones too."""
     for node in ast.iter_child_nodes(inside):
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        path = f"{prefix}{node.name}" if named else prefix
+        path = prefix
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            path = f"{prefix}{node.name}."
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield path, (node.end_lineno or node.lineno) - node.lineno + 1
-        yield from _functions(node, f"{path}." if named else prefix)
+            yield path[:-1], (node.end_lineno or node.lineno) - node.lineno + 1
+        yield from _functions(node, path)

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -167,6 +168,15 @@ class EmbeddedCluster:
         """Return the partitions of a topic in order; empty when nobody knows it. Raises wire.Unanswered."""
         return views_of(self.ask(wire.describe_partitions([topic])))
 
+    def every_view(self, topic: str) -> tuple[PartitionView, ...]:
+        """Return what each trusted broker that answers says of the topic's partitions, one broker after the other."""
+        views: list[PartitionView] = []
+        for broker in self.brokers:
+            if self.nodes[broker].state() == "running" and broker not in self.isolated:
+                with suppress(wire.Unanswered):
+                    views.extend(views_of(self.ask(wire.describe_partitions([topic]), brokers=[broker])))
+        return tuple(views)
+
     def create_topic(self, name: str, assignment: Sequence[Sequence[int]], settings: dict[str, str]) -> None:
         """Create a topic whose partition i lives on `assignment[i]` and wait until each has its leader.
 
@@ -201,6 +211,13 @@ class EmbeddedCluster:
         await_condition(
             "all brokers registered", lambda: (self.registered() == self.brokers, f"{self.registered()}"), limit_s
         )
+
+    def await_whole(self, limit_s: float = 20.0) -> None:
+        """Check that every node runs and is registered. Raises StageProblem, WaitTimedOut."""
+        for node in self.nodes.values():
+            if node.state() != "running":
+                raise StageProblem(f"{node.name} is {node.state()}.")
+        self.await_brokers(limit_s)
 
     def _start_all(self) -> None:
         for node in self.nodes.values():

@@ -3,8 +3,8 @@
 A client of a dead broker must be refused, as the kernel would refuse it, and neither be accepted and dropped
 (Kafka's clients take an accepted connection for a success and start their back-off anew) nor be kept waiting.
 So the link keeps one idle connection of its own to the target, the watch. While the watch stands the link
-listens; when it breaks and the target refuses another, the link stops listening (its port stays bound, so
-nobody else can take it) and tries again every 20 ms.
+listens; when it breaks and the target refuses another, the link stops listening (its port stays bound) and
+tries again every 20 ms.
 """
 
 from __future__ import annotations
@@ -168,6 +168,11 @@ class Port:
 
 
 def _bound(port: int) -> socket.socket:
+    """Return a socket that is bound and does not listen yet; port 0 = any free one.
+
+    A port that the kernel has chosen is bound once more by its number: on Linux, only a socket that asked for
+    its port keeps it when it stops listening.
+    """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setblocking(False)
@@ -176,7 +181,16 @@ def _bound(port: int) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    return listener
+    if port:
+        return listener
+    chosen = listener.getsockname()[1]
+    try:
+        return _bound(chosen)
+    except OSError:  # not on Linux: there, the first socket must go before
+        listener.close()
+        return _bound(chosen)
+    finally:
+        listener.close()
 
 
 def _describe(connection: Connection) -> dict[str, object]:

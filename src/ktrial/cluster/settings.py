@@ -79,3 +79,13 @@ def check_names(kind: str, names: Iterable[str]) -> None:
         if name not in known:
             what = f"Kafka {KAFKA_VERSION} has no {kind} setting {name!r}."
             raise UsageProblem(what, mend=nearest(name, known))
+
+
+def changed_settings(settings: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+    """Return the broker settings that differ from Kafka's defaults: {name: {"value": ..., "default": ...}}."""
+    defaults = known_settings()["broker"]
+    return {
+        name: {"value": value, "default": defaults.get(name)}
+        for name, value in sorted(settings.items())
+        if defaults.get(name) != value
+    }

@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Self
 
 from kio.index import load_response_from_request
+from kio.schema.api_versions.v3 import request as versions
 from kio.schema.create_topics.v7 import request as create
 from kio.schema.delete_topics.v6 import request as delete
 from kio.schema.describe_cluster.v1 import request as cluster
@@ -162,6 +163,11 @@ def list_latest(topic: str, partition: int) -> Any:  # noqa: ANN401 - kio's enti
         isolation_level=i8(0),
         topics=(offsets.ListOffsetsTopic(name=TopicName(topic), partitions=(asked,)),),
     )
+
+
+def api_versions() -> Any:  # noqa: ANN401 - kio's entities
+    """Ask what the broker can, and which feature levels the cluster has agreed on."""
+    return versions.ApiVersionsRequest(client_software_name="ktrial", client_software_version="1")
 
 
 def find_coordinator(group: str) -> Any:  # noqa: ANN401 - kio's entities

@@ -3,7 +3,7 @@
 Kinds: lost, lost_tail, overwritten, unseen, duplicate, phantom, failed_but_visible, unknown_tally,
 unacknowledged_missing. Left out: compaction; a compacted topic loses old values legally (a judge of its own).
 
-Counts: of records, each once, however many readers saw it; of `overwritten`, offsets. `measured["lost"]` is all
+Counts are of records, each once, however many readers saw it; of `overwritten`, offsets. `measured["lost"]` is all
 acknowledged records that are gone (lost and lost_tail together).
 """
 
@@ -12,14 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ktrial.judges.claim import Findings, Found
-from ktrial.judges.gone import absent
-from ktrial.judges.intruders import intruders
-from ktrial.verdict import Doubt, Text
+from ktrial.judges.gone import absent, earliest
+from ktrial.judges.intruders import intruders, record_of
+from ktrial.judges.witness import first
+from ktrial.verdict import MAX_EXAMPLES, Doubt, Text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ktrial.judges.case import Case
     from ktrial.judges.gone import Absent
 
@@ -31,15 +33,129 @@ class Delivery:
     def __call__(self, case: Case) -> Findings:
         """Return the numbers of the whole run, and every anomaly of delivery."""
         gone = absent(case.ledger)
-        measured = _measured(case, gone)
-        found = (*_losses(case, gone, measured), *intruders(case), *_numbers(case, gone, measured))
-        held = Text(
-            ko=f"승인된 메시지 {gone.acknowledged}개가 모두 로그에 있습니다.",
-            en=f"All {gone.acknowledged} acknowledged records are in the log.",
+        return Findings(
+            measured=_measured(case, gone),
+            found=(*_losses(case, gone), _missing(case, gone), *intruders(case), *_tallies(case, gone)),
+            doubts=_doubts(case, gone),
+            held=_held(gone),
         )
-        if not gone.acknowledged and gone.unacknowledged:
-            held = Text(
-                ko=f"보낸 메시지 {gone.unacknowledged}개 중 {gone.unacknowledged - gone.missing.size}개가 로그에 있습니다.",
-                en=f"{gone.unacknowledged - gone.missing.size} of {gone.unacknowledged} records sent are in the log.",
+
+
+def _measured(case: Case, gone: Absent) -> dict[str, object]:
+    measured: dict[str, object] = {
+        "sent": gone.sent,
+        "acknowledged": gone.acknowledged,
+        "failed": gone.failed,
+        "unknown": gone.unknown,
+        "unknown_in_log": gone.unknown_in_log,
+        "unknown_not_in_log": gone.unknown - gone.unknown_in_log,
+        "unacknowledged": gone.unacknowledged,
+        "read": case.ledger.final_reads,
+        "lost": gone.lost.size + gone.lost_tail.size,
+        "duplicates": int(case.ledger.repeated.size),
+        "missing": int(gone.missing.size),
+    }
+    seldom = {
+        "unseen": gone.unseen.size + gone.missing_unseen,
+        "below_log_start": gone.below_start,
+        "aborted": gone.aborted,
+    }
+    return measured | {name: count for name, count in seldom.items() if count}
+
+
+def _held(gone: Absent) -> Text:
+    if not gone.acknowledged and gone.unacknowledged:
+        there = gone.unacknowledged - gone.missing.size
+        return Text(
+            ko=f"보낸 메시지 {gone.unacknowledged}개 중 {there}개가 로그에 있습니다.",
+            en=f"{there} of {gone.unacknowledged} records sent are in the log.",
+        )
+    return Text(
+        ko=f"승인된 메시지 {gone.acknowledged}개 중 사라진 것은 없습니다.",
+        en=f"None of {gone.acknowledged} acknowledged records is gone.",
+    )
+
+
+def _losses(case: Case, gone: Absent) -> list[Found]:
+    lost = gone.lost.size + gone.lost_tail.size
+    headline = Text(
+        ko=f"승인된 메시지 {gone.acknowledged}개 중 {lost}개가 사라졌습니다.",
+        en=f"{lost} of {gone.acknowledged} acknowledged records are gone.",
+    )
+    return [
+        _loss(case, kind, rows, headline) for kind, rows in (("lost", gone.lost), ("lost_tail", gone.lost_tail)) if rows.size
+    ]
+
+
+def _loss(case: Case, kind: str, rows: NDArray[np.int64], headline: Text) -> Found:
+    examples = _acknowledgements(case, rows)
+    foremost = examples[0]
+    topic, partition = str(foremost["topic"]), int(str(foremost["partition"]))
+    place = case.ledger.places.number(topic, partition)
+    log_end = int(case.ledger.ends.log_end[place])
+    for example in examples:
+        at = case.ledger.places.number(str(example["topic"]), int(str(example["partition"])))
+        example["log_end"] = int(case.ledger.ends.log_end[at])
+    by = foremost.get("acknowledged_by")
+    leader = int(str(by)) if by is not None else None
+    t_ns = int(case.ledger.acks["t"].take(earliest(case.ledger, rows)[:1])[0])
+    evidence = first(
+        case.witness.acknowledged(foremost),
+        case.witness.downfall(leader, t_ns) if leader is not None else None,
+        case.witness.ending(topic, partition, log_end, leader),
+    )
+    return Found(kind, int(rows.size), tuple(examples), headline, evidence)
+
+
+def _acknowledgements(case: Case, rows: NDArray[np.int64]) -> list[dict[str, object]]:
+    taken = case.history.completions[earliest(case.ledger, rows)]
+    return [case.witness.acknowledgement(row) for row in taken.iter_rows(named=True)]
+
+
+def _missing(case: Case, gone: Absent) -> Found:
+    examples = tuple(record_of(case, int(position)) for position in gone.missing[:MAX_EXAMPLES])
+    headline = Text(
+        ko=f"승인을 기다리지 않고 보낸 메시지 {gone.unacknowledged}개 중 {gone.missing.size}개가 로그에 없습니다.",
+        en=f"{gone.missing.size} of {gone.unacknowledged} records sent without acknowledgement are not in the log.",
+    )
+    evidence = None
+    if examples:
+        foremost = examples[0]
+        evidence = first(
+            Text(
+                ko=f"메시지 {foremost['id']}, {foremost['called_s']:.3f}초에 보냄",
+                en=f"record {foremost['id']}, sent at {foremost['called_s']:.3f} s",
             )
-        return Findings(measured, found, _doubts(case, gone), held)
+        )
+    return Found("unacknowledged_missing", int(gone.missing.size), examples, headline, evidence)
+
+
+def _tallies(case: Case, gone: Absent) -> list[Found]:
+    unknown = Found(
+        "unknown_tally",
+        gone.unknown,
+        tuple(record_of(case, int(position)) for position in gone.unknown_first),
+        Text(
+            ko=f"결과를 모르는 메시지 {gone.unknown}개 중 {gone.unknown_in_log}개는 로그에 있고 "
+            f"{gone.unknown - gone.unknown_in_log}개는 없습니다.",
+            en=f"Of {gone.unknown} records with an unknown outcome {gone.unknown_in_log} are in the log, "
+            f"{gone.unknown - gone.unknown_in_log} are not.",
+        ),
+    )
+    unseen = gone.unseen.size + gone.missing_unseen
+    examples = tuple(_acknowledgements(case, gone.unseen)) if gone.unseen.size else ()
+    return [unknown, Found("unseen", unseen, examples, _unseen(unseen))]
+
+
+def _unseen(count: int) -> Text:
+    return Text(
+        ko=f"마지막 읽기가 메시지 {count}개의 위치에 이르지 못했습니다.",
+        en=f"The final reader did not reach the place of {count} records.",
+    )
+
+
+def _doubts(case: Case, gone: Absent) -> tuple[Doubt, ...]:
+    if case.history.ends.is_empty():
+        return ()  # said by the part that looks at the conditions of the run
+    unseen = gone.unseen.size + gone.missing_unseen
+    return (Doubt(_unseen(unseen)),) if unseen else ()

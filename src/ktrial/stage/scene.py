@@ -151,6 +151,12 @@ class Stage:
         finally:
             client.close()
 
+    def types(self, topic: Topic, count: int) -> range:
+        """Type records with keys into kafka-console-producer; return their ids."""
+        first = self._take_ids(count)
+        self.tools.produce(topic, count, first)
+        return range(first, first + count)
+
     # ---- faults
 
     @contextmanager
@@ -211,11 +217,14 @@ class Stage:
     def wait_for_leader(
         self, topic: Topic, *, other_than: int = -1, partition: int = 0, limit_s: float = WAIT_LIMIT_S
     ) -> int:
-        """Wait until the partition has a leader (another one than `other_than`); return it."""
+        """Wait until all brokers that answer agree on a leader (another one than `other_than`); return it.
+
+        A client that asks any of them from then on is sent to that leader.
+        """
 
         def led() -> tuple[bool, str]:
-            leader = self._partition(topic, partition).leader
-            return leader not in {-1, other_than}, f"leader {leader}"
+            leaders = {view.leader for view in self._cluster.every_view(self.topic(topic)) if view.partition == partition}
+            return len(leaders) == 1 and not leaders & {-1, other_than}, f"leaders {sorted(leaders)}"
 
         self._await(f"a leader of {topic.name}/{partition} other than {other_than}", led, limit_s)
         return self._partition(topic, partition).leader

@@ -96,6 +96,11 @@ class ProducerHandle:
         begin = self.tally()["ok"]
         self._await(f"{more} more acknowledgements", lambda: self.tally()["ok"] - begin, more, limit_s)
 
+    def await_called(self, more: int, limit_s: float = SEND_LIMIT_S) -> None:
+        """Wait until `more` records than now have been handed over, whatever becomes of them."""
+        begin = self.tally()["called"]
+        self._await(f"{more} more records sent", lambda: self.tally()["called"] - begin, more, limit_s)
+
     def await_outcomes(self, limit_s: float = SEND_LIMIT_S) -> None:
         """Wait until nothing is in flight."""
 

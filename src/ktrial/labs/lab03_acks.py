@@ -1,0 +1,110 @@
+"""Lab 3: what an acknowledgement is worth. Producer acks against a leader that dies."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ktrial.faults import Kill, Pause
+from ktrial.judges import nothing_missing
+from ktrial.lab import Lab, trial
+from ktrial.stage import APPENDED, Stage, Topic
+from ktrial.verdict import BROKEN, HELD, Text
+
+ORDERS = Topic("orders", partitions=1, replicas=3, min_in_sync=2)
+UNCLEAN = Topic(
+    "orders-unclean", partitions=1, replicas=3, min_in_sync=1, settings={"unclean.leader.election.enable": "true"}
+)
+EVENTS = Topic("events", partitions=1, replicas=3, min_in_sync=2)
+
+
+class Acks(Enum):
+    """How many replicas must have a record before the producer is told so; the control weakens the topic instead."""
+
+    NONE = "acks=0"
+    LEADER = "acks=1"
+    ALL = "acks=all"
+    ALL_BUT_UNCLEAN = "acks=all, min.insync.replicas=1, unclean.leader.election.enable=true"
+
+    def __str__(self) -> str:
+        """Return the setting in Kafka's words."""
+        return self.value
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The producer's setting."""
+        return {"acks": {"acks=0": "0", "acks=1": "1"}.get(self.value, "all")}
+
+
+@trial(
+    question=Text(
+        ko="팔로워가 아직 복제하지 못한 메시지를 리더가 승인한 직후 리더가 죽으면, 승인된 메시지도 사라질 수 있을까요?",
+        en="The leader acknowledges records that no follower has yet, and dies: can acknowledged records be lost?",
+    ),
+    varies="acks and topic",
+    predict={Acks.NONE: BROKEN, Acks.LEADER: BROKEN, Acks.ALL: HELD, Acks.ALL_BUT_UNCLEAN: BROKEN},
+    judge=nothing_missing(),
+    by_hand=(
+        "kafka-topics --create --topic orders --partitions 1 --replication-factor 3"
+        " --config min.insync.replicas=2 --bootstrap-server localhost:9092",
+        "kafka-topics --describe --topic orders --bootstrap-server localhost:9092",
+        "kill -STOP <pids of both followers>",
+        "kafka-console-producer --topic orders --producer-property acks=1 --bootstrap-server localhost:9092",
+        "kill -KILL <pid of the leader>",
+        "kill -CONT <pids of both followers>",
+        "kafka-console-consumer --topic orders --from-beginning --bootstrap-server localhost:9092",
+    ),
+)
+def leader_dies_unreplicated(stage: Stage, acks: Acks) -> None:
+    """Hold the followers back, let the leader take 500 records alone, kill it, let the followers go on."""
+    topic = UNCLEAN if acks is Acks.ALL_BUT_UNCLEAN else ORDERS
+    leader = stage.leader_of(topic)
+    with stage.producing(topic, acks.config) as producer:
+        producer.sends(100, then=APPENDED)
+        stage.wait_until_replicated(topic)
+        with stage.fault(Pause(*stage.followers_of(topic))):
+            if acks is Acks.ALL_BUT_UNCLEAN:
+                stage.wait_for_in_sync(topic, 1)
+            producer.sends(500, then=APPENDED)
+            stage.inject(Kill(leader))
+        stage.wait_for_leader(topic, other_than=leader)
+        producer.await_outcomes()
+    with stage.producing(topic, acks.config) as another:  # knows only the new leader
+        another.sends(600, then=APPENDED)
+    stage.heal()
+    stage.read_to_end(topic)
+
+
+@trial(
+    question=Text(
+        ko="부하가 걸린 상태에서 리더 브로커를 kill -9로 세 번 죽여도, acks=all이면 유실이 없을까요?",
+        en="The leader is killed with -9 under load, three times over: is nothing lost with acks=all?",
+    ),
+    varies="acks",
+    predict={"0": None, "1": None, "all": HELD},
+    judge=nothing_missing(),
+    by_hand=(
+        "kafka-producer-perf-test --topic orders --num-records 100000 --record-size 100 --throughput 1000"
+        " --producer-props acks=all bootstrap.servers=localhost:9092",
+        "kill -KILL <pid of the leader>",
+    ),
+)
+def one_broker_dies(stage: Stage, acks: str) -> None:
+    """Kill the leader under load without holding anybody back, three times; each time the cluster gets whole again."""
+    with stage.producing(ORDERS, {"acks": acks}) as producer, producer.load(per_s=1000, at_most=60_000):
+        for _ in range(3):
+            leader = stage.leader_of(ORDERS)
+            producer.await_called(200)
+            with stage.fault(Kill(leader)):
+                stage.wait_for_leader(ORDERS, other_than=leader)
+            producer.await_called(200)
+            stage.wait_for_in_sync(ORDERS, 3)
+    stage.heal()
+    stage.read_to_end(ORDERS)
+
+
+LAB = Lab(
+    number=3,
+    name="acks",
+    title=Text(ko="프로듀서 acks와 내구성", en="Producer acks and durability"),
+    trials=(leader_dies_unreplicated, one_broker_dies),
+)
