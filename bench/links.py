@@ -1,8 +1,8 @@
 """What a link costs: throughput and latency through the relay (ours) against the direct path (baseline).
 
-First plain sockets on loopback: one bulk stream, and small requests that each await their answer. Then real Kafka:
-a producer through the brokers' linked listeners against their direct ones (replication passes links either way).
-The relay's own processor time is told as well, because the brokers share the machine with it. Nothing is bounded.
+First plain sockets on loopback: one bulk stream, and small requests that each await their answer. Then real
+Kafka: a producer through the brokers' linked listeners against their direct ones (replication passes links either
+way). The relay's own processor time is told as well, because the brokers share the machine with it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from confluent_kafka import Producer
 
 from bench.sides import Row, compared, in_turns, table
 from ktrial.children import Session
+from ktrial.children.session import child_environment
 from ktrial.cluster.embedded import EmbeddedCluster
 from ktrial.cluster.link import Links
 from ktrial.cluster.runtime import find_runtime
@@ -177,8 +178,9 @@ def _round_trips(port: int, count: int) -> float:
 @contextmanager
 def _targets() -> Iterator[tuple[int, int]]:
     """Yield the ports of a sink and an echo in a process of their own."""
-    command = [sys.executable, __file__, "serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "bench.links", "serve"]
+    root, pipe = Path(__file__).parents[1], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=root, env=child_environment()) as process:
         assert process.stdin
         assert process.stdout
         try:

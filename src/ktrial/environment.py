@@ -165,7 +165,7 @@ class Environment:
         with _alone(wheels, wheels) as both:
             missing = missing_wheels(locked, wheels)
             if not missing:
-                say(f"Nothing to fetch: all is in {wheels}.")
+                say(f"Installing what is kept in {wheels}.")
                 status, told = _run_unseen([*install, *_exactly(locked)], held, both)
                 if status == 0:
                     return

@@ -126,12 +126,14 @@ def create_run(runs: Path, name: str) -> RunFolder:
 
 
 def find_run(asked: str, runs: Path) -> RunFolder:
-    """Return a kept run by its path, its name in `runs`, or `last`; raises UsageProblem when there is none."""
+    """Return a kept run by its path, its name in `runs`, or `last`; raises UsageProblem for another."""
     known = all_runs(runs)
     if asked == "last":
         if known:
             return known[-1]
-        raise UsageProblem(f"There is no run in {runs} yet.", mend="Start one (ktrial run), or name its folder by --runs.")
+        raise UsageProblem(
+            f"There is no run in {runs} yet.", mend="Start one (ktrial run), or name its folder by --runs."
+        )
     for path in (Path(asked), runs / asked):
         if path.is_dir() and _is_run(path):
             return RunFolder(path.resolve())
@@ -195,4 +197,6 @@ def _refusals(target: Path) -> Iterator[None]:
 
 
 def _full(folder: Path) -> MachineProblem:
-    return MachineProblem(f"No space left on the disk of {folder}.", mend="Make room, or name another disk: --runs DIR.")
+    return MachineProblem(
+        f"No space left on the disk of {folder}.", mend="Make room, or name another disk: --runs DIR."
+    )

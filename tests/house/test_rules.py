@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,26 @@ def test_locks_are_fresh(lock: str, wanted: list[str]) -> None:
     for text in wanted:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
+
+
+def test_imports_are_declared() -> None:
+    """Every package that ktrial imports stands in pyproject.toml: nothing is there by way of another package."""
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    providers = packages_distributions()
+    for name in sorted(imported(ROOT / "src" / "ktrial") - sys.stdlib_module_names - {"ktrial"}):
+        assert declared & {canonicalize_name(provider) for provider in providers.get(name, [])}, name
+
+
+def imported(package: Path) -> set[str]:
+    """Return the top-level names of all imports below a package."""
+    names = set()
+    for module in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+    return names
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -1,4 +1,4 @@
-"""What all commands' arguments have in common: errors of ours instead of argparse's exits, and the language."""
+"""What all commands' arguments have in common: errors of ours, not argparse's exits; the language."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def default_language() -> Language:
-    """Return KTRIAL_LANG, else Korean in a Korean locale, else English. Raises UsageProblem for another KTRIAL_LANG."""
+    """Return KTRIAL_LANG, else Korean in a Korean locale, else English; raises UsageProblem for `fr`."""
     chosen = os.environ.get("KTRIAL_LANG", "")
     if chosen and chosen not in {"ko", "en"}:
         raise UsageProblem(f"KTRIAL_LANG is {chosen!r}.", mend="It may be ko or en.")

@@ -1,4 +1,4 @@
-"""Which labs and trials are meant by numbers and names: `3`, `acks`, `one-broker-dies`, `acks/one-broker-dies`."""
+"""Which labs and trials are meant by `3`, `acks`, `one-broker-dies`, `acks/one-broker-dies`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_lab(asked: str, labs: Sequence[Lab]) -> Lab:
 
 
 def make_plan(asked: Sequence[str], labs: Sequence[Lab]) -> Plan:
-    """Return the labs with the trials that were asked for, in the course's order; all of them when none was named.
+    """Return what was asked for in the course's order; everything when nothing was named.
 
     Raises UsageProblem that offers the nearest names for one that is unknown.
     """

@@ -43,6 +43,9 @@ def test(args: list[str]) -> int:
     Exit status: pytest's, or 1 when only the lint failed. Raises UsageProblem outside of a clone and
     MachineProblem when the test packages cannot be fetched.
     """
+    if "--help" in args:
+        print(test.__doc__)
+        return 0
     root = _clone()
     left_out = SLOW_KINDS if "--fast" in args else ("browser",) if "--no-browser" in args else ()
     passed = [_absolute(arg) for arg in args if arg not in {"--fast", "--no-browser"}]
@@ -58,6 +61,9 @@ def test(args: list[str]) -> int:
 
 def lint(args: list[str]) -> int:
     """`lint`: one line per check, and the details of those that failed; exit status 1 when any did."""
+    if "--help" in args:
+        print(lint.__doc__)
+        return 0
     if args:
         raise UsageProblem(f"lint takes no arguments, but got {' '.join(args)}.")
     root = _clone()
@@ -73,6 +79,9 @@ def lint(args: list[str]) -> int:
 
 def bench(args: list[str]) -> int:
     """`bench [NAME ...] [--quick]`: run the named benchmarks, or all; print table and JSON file's path."""
+    if "--help" in args:
+        print(bench.__doc__)
+        return 0
     root = _clone()
     known = sorted(
         path.stem for path in (root / "bench").glob("*.py") if path.stem not in {"__init__", "sides"}

@@ -1,4 +1,4 @@
-"""`ktrial doctor`: what this machine has and lacks for a run, and what to do about it. Fetches and starts nothing."""
+"""`ktrial doctor`: what this machine has and lacks for a run. Fetches nothing, starts no broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ktrial.cli.arguments import Parser
@@ -19,6 +18,7 @@ from ktrial.errors import KtrialError, MachineProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 EXIT_ABLE, EXIT_UNABLE = 0, 2
 OK, LATER, LACKS = "ok", "later", "lacks"
@@ -96,7 +96,8 @@ def _lines(findings: list[Finding], *, able: bool) -> list[str]:
 
 
 def _python() -> str:
-    told = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    told = f"{platform.python_version()} on {machine}"
     if sys.version_info[:2] < OLDEST_PYTHON:
         raise MachineProblem(told, mend="ktrial needs Python 3.11 or newer.")
     return told
@@ -104,11 +105,11 @@ def _python() -> str:
 
 def _packages() -> str:
     import confluent_kafka  # noqa: PLC0415 - each look imports what it looks at
-    import polars  # noqa: PLC0415
+    import polars as pl  # noqa: PLC0415
 
     librdkafka = confluent_kafka.libversion()[0]
     client = f"confluent-kafka {confluent_kafka.version()[0]} with librdkafka {librdkafka}"
-    return f"{client}, polars {polars.__version__}, rich {metadata.version('rich')}"
+    return f"{client}, polars {pl.__version__}, rich {metadata.version('rich')}"
 
 
 def _java() -> str:
@@ -156,7 +157,7 @@ def _aot_cache() -> str:
 
 
 def _space(folder: Path, megabytes: int, named_by: str) -> str:
-    """Look at a folder, or at the nearest one above it that there is: writable, and with room?"""
+    """Look at a folder, or at the nearest one above it that there is: writable, with room."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent
@@ -170,7 +171,8 @@ def _space(folder: Path, megabytes: int, named_by: str) -> str:
         ) from error
     if free < megabytes:
         raise MachineProblem(
-            f"{folder} has {free:.0f} MB free; {megabytes} are needed.", mend=f"Make room, or name another: {named_by}."
+            f"{folder} has {free:.0f} MB free; {megabytes} are needed.",
+            mend=f"Make room, or name another: {named_by}.",
         )
     return f"{folder} is writable, {free / 1000:.1f} GB free"
 

@@ -14,7 +14,6 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ktrial import __version__
@@ -23,6 +22,7 @@ from ktrial.errors import KtrialError, UsageProblem, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 OWN_FAULT: Final = 70
 INTERRUPTED: Final = 130
@@ -57,13 +57,13 @@ Exit status: 0 as predicted or held, 1 differs or broken, 2 inconclusive, 64 bad
 
 
 def enter(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; return the exit status. Whatever happens, people get a sentence, not a traceback."""
+    """Do what the arguments say; return the exit status. People get a sentence, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a locale that lacks a letter is no reason to fail
-    signals.install()
     try:
-        status = _command(list(arguments))
+        with signals.heeded():
+            status = _command(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         return _unread()

@@ -49,10 +49,14 @@ def judge(arguments: list[str]) -> int:
 
 def history(arguments: list[str]) -> int:
     """`history export RUN [SETTING ...] [--output PATH]`: write kept histories as NDJSON."""
-    parser = Parser("history export", "Write what a run has kept as NDJSON, one operation per line.").with_runs()
+    parser = Parser(
+        "history export", "Write what a run has kept as NDJSON, one operation per line."
+    ).with_runs()
     parser.add_argument("run", metavar="RUN", help="a run's folder, its name, or `last`")
     parser.add_argument("setting", nargs="*", metavar="SETTING", help="lab/trial/setting, or an end of it")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="a file; a folder where several are exported")
+    parser.add_argument(
+        "--output", type=Path, metavar="PATH", help="a file; a folder where several are exported"
+    )
     if arguments[:1] != ["export"]:
         if arguments[:1] in (["--help"], ["-h"]):
             parser.print_help()
@@ -94,14 +98,14 @@ def _export(run: RunFolder, chosen: Sequence[KeptHistory], output: Path | None) 
     if len(chosen) == 1:
         loaded = History.load(chosen[0].folder)
         if output is None or output == Path("-"):
-            loaded.write_ndjson(sys.stdout.buffer)  # type: ignore[arg-type]
+            loaded.write_ndjson(sys.stdout.buffer)
             return
         loaded.write_ndjson(output / _file_name(chosen[0]) if output.is_dir() else output)
         return
     if output is None or (output.exists() and not output.is_dir()):
         places = "\n".join(f"  {each.place}" for each in chosen)
         raise UsageProblem(
-            f"The run {run.path.name} has {len(chosen)} histories, and each is a history of its own:\n{places}\n",
+            f"The run {run.path.name} has {len(chosen)} histories, each for itself:\n{places}\n",
             mend="Name one of them after the run, or a folder for all: --output FOLDER.",
         )
     try:
@@ -121,7 +125,7 @@ def _file_name(kept: KeptHistory) -> str:
 
 
 def _read(name: str) -> History:
-    """Return the history of a file, of standard input, of a setting's folder, or of a run that has one only."""
+    """Return the history of a file, standard input, a setting's folder, or a run that has only one."""
     from ktrial.history.tables import History  # noqa: PLC0415 - slow to import; the arguments come first
 
     path = STANDARD_INPUT if name == "-" else Path(name)
@@ -134,7 +138,9 @@ def _read(name: str) -> History:
         return History.load(kept[0].folder)
     places = "\n".join(f"  {each.folder}" for each in kept)
     told = f"{path} has {len(kept)} histories:\n{places}\n" if kept else f"There is no history in {path}."
-    raise UsageProblem(told, mend="Name one of them." if kept else "Name an NDJSON file, or a folder of a run.")
+    raise UsageProblem(
+        told, mend="Name one of them." if kept else "Name an NDJSON file, or a folder of a run."
+    )
 
 
 def _told(judgement: Judgement, language: Language) -> list[str]:
@@ -143,8 +149,7 @@ def _told(judgement: Judgement, language: Language) -> list[str]:
 
     mark = f"{sign(judgement.verdict, sys.stdout.encoding)} {verdict_word(judgement.verdict, language)}"
     lines = [f"{mark}: {judgement.summary.pick(language)}"]
-    for anomaly in judgement.anomalies:
-        lines.append(f"  {anomaly.kind} {anomaly.count}: {anomaly.sentence.pick(language)}")
+    lines += [f"  {each.kind} {each.count}: {each.sentence.pick(language)}" for each in judgement.anomalies]
     lines += [f"  {word('doubt', language)}: {doubt.pick(language)}" for doubt in judgement.doubts]
     numbers = [(name, _shown(value)) for name, value in judgement.measured.items()]
     return lines + [f"  {line}" for line in columns(numbers)]

@@ -1,4 +1,4 @@
-"""Predictions of the one who runs: asked before each trial, revealed with each verdict, scored against what was measured."""
+"""Predictions of who runs: asked before each trial, revealed with each verdict, then scored."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Predictions:
         self.screen.result((told, "italic"), inset=8)
 
     def score(self, result: RunResult) -> dict[str, object]:
-        """Return {"right", "of", "answers"}: what was said against what was measured, doubtful verdicts left out."""
+        """Return {"right", "of", "answers"}: said against measured, doubtful verdicts left out."""
         answers = []
         for lab in result.labs:
             for trial in lab.trials:

@@ -1,4 +1,4 @@
-"""`ktrial run`: plans what was asked, shows it while it goes on, writes the reports, returns the exit status."""
+"""`ktrial run`: plans what was asked, shows it while it goes on, writes the reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin: the first one interrupts, further ones wait until everything is healed, stopped and saved."""
+"""Ctrl-C and its kin: the first one interrupts, further ones do not disturb the cleaning up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,10 +32,16 @@ class Interruption:
         raise KeyboardInterrupt
 
 
-def install() -> Interruption:
-    """Heed the signals from now on, but for those that our parent wants ignored (nohup, background jobs)."""
+@contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """Heed the signals while the body runs, but for those that our parent wants ignored (nohup, background jobs)."""
     handler = Interruption()
-    for number in HEEDED:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+    before = {number: signal.getsignal(number) for number in HEEDED}
+    for number, earlier in before.items():
+        if earlier is not signal.SIG_IGN:
             signal.signal(number, handler)
-    return handler
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

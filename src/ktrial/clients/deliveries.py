@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ktrial.clients.profile import Setting
     from ktrial.history.journal import Journal
 
+NOWHERE = -1
+"""The offset of a record whose place the broker did not tell (acks=0)."""
 LOGGED_FAILURES = 20
 
 
@@ -85,7 +87,7 @@ class Deliveries:
     def _write(self, messages: list[Message], outcome: Outcome, error: int) -> None:
         rows = self._rows(len(messages), outcome, error)
         rows["id"] = decode_ids([message.value() for message in messages])  # type: ignore[misc]
-        rows["offset"] = [message.offset() for message in messages]
+        rows["offset"] = [NOWHERE if (at := message.offset()) is None else at for message in messages]
         rows["partition"] = [message.partition() for message in messages]
         rows["topic"] = self._journal.names([message.topic() for message in messages])
         self._finish(rows, outcome)

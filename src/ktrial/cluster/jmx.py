@@ -43,6 +43,11 @@ def log_end_offset(node: Node, topic: str, partition: int) -> int:
     return _number(node, f"kafka.log:type=Log,name=LogEndOffset,topic={topic},partition={partition}")
 
 
+def waiting_fetches(node: Node) -> int:
+    """Return how many fetch requests wait at the node for new records (followers' and consumers')."""
+    return _number(node, "kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=Fetch")
+
+
 def under_replicated(node: Node) -> int:
     """Return how many partitions led by the node have followers out of sync."""
     return _number(node, "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions")

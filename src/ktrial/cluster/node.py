@@ -64,10 +64,10 @@ class Node:
         if self.starts == 0:
             self.prepare_folder()
         self.starts += 1
-        self.expected = "running"
         command = self.runtime.node_command(self.folder / "server.properties", self.jmx_port)
         with self.log.open("ab") as log:
             self.child = self.session.spawn(self.name, command, cwd=self.folder, stdout=log, stderr=log)
+        self.expected = "running"  # only now: whoever looks in between must not see a death
 
     def kill(self) -> None:
         """SIGKILL: the process is gone at once, what it wrote stays in the page cache."""

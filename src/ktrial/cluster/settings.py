@@ -23,6 +23,8 @@ SHORTENED: Mapping[str, str] = {
     "broker.heartbeat.interval.ms": "200",
     # how long a slow follower stays in the ISR (default 30000)
     "replica.lag.time.max.ms": "5000",
+    # how long a follower's fetch waits at the leader for new records (default 500)
+    "replica.fetch.wait.max.ms": "200",
     # waits for more members before a group's first assignment (default 3000)
     "group.initial.rebalance.delay.ms": "0",
 }

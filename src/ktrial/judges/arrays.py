@@ -6,6 +6,7 @@ the tables and a few numbers per record. A piece is small enough to stay in the 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -38,6 +39,11 @@ class Column:
             return self._whole[piece]
         part = self._series[piece].cast(pl.Int64).fill_null(NOTHING)
         return part.to_numpy()
+
+    @cached_property
+    def constant(self) -> bool:
+        """Whether all values are the same."""
+        return self._series.is_empty() or (not self._nulls and self._series.min() == self._series.max())
 
     def take(self, rows: NDArray[np.signedinteger]) -> NDArray[np.int64]:
         """Return the values at the given rows."""

@@ -29,15 +29,14 @@ class Found:
     examples: tuple[Mapping[str, object], ...]
     headline: Text
     evidence: Text | None = None
+    opening: Text | None = None  # where the headline tells of several kinds together
 
     def sentence(self) -> Text:
-        """Return the headline and the first counterexample."""
+        """Return what happened and the first counterexample."""
+        opening = self.opening or self.headline
         if self.evidence is None:
-            return self.headline
-        return Text(
-            ko=f"{self.headline.ko} {self.evidence.ko}",
-            en=f"{self.headline.en} {self.evidence.en}",
-        )
+            return opening
+        return Text(ko=f"{opening.ko} {self.evidence.ko}", en=f"{opening.en} {self.evidence.en}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +104,5 @@ def _summary(
 
 def _one(sentences: list[str]) -> str:
     """Return one sentence made of several."""
-    return "; ".join(sentence.rstrip(".") for sentence in sentences) + "."
+    first, *more = (sentence.rstrip(".") for sentence in sentences)
+    return "; ".join([first, *(sentence[0].lower() + sentence[1:] for sentence in more)]) + "."

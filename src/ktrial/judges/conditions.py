@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from ktrial.judges.claim import Findings
+from ktrial.judges.ledger import FATE_OK_SOMEWHERE, FATE_UNACKNOWLEDGED
 from ktrial.verdict import Doubt, Text
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ class NotVacuous:
 
     def __call__(self, case: Case) -> Findings:
         """Return a doubt when nothing was acknowledged, and nothing sent without acknowledgement."""
-        answered = case.history.completions["outcome"].is_in(["ok", "unacknowledged"]).any()
+        fate = case.ledger.fate
+        answered = case.ledger.written.any() or np.isin(fate, (FATE_UNACKNOWLEDGED, FATE_OK_SOMEWHERE)).any()
         return Findings(doubts=() if answered else (NOTHING_SENT,))
 
 
@@ -48,18 +51,11 @@ class ReadToEnd:
 
     def __call__(self, case: Case) -> Findings:
         """Return a doubt for a history without an end, or for partitions that were written and not read."""
-        ends = case.history.ends
-        if ends.is_empty():
+        if case.history.ends.is_empty():
             return Findings(doubts=(NOT_READ,))
-        written = case.history.completions.lazy().filter(pl.col("outcome") == "ok").select("topic", "partition")
-        unread = (
-            written.unique()
-            .collect()
-            .drop_nulls()
-            .join(ends.select("topic", "partition").unique(), on=["topic", "partition"], how="anti")
-            .sort(pl.col("topic").cast(pl.String), "partition")
-        )
-        return Findings(doubts=tuple(_unread(str(topic), int(at)) for topic, at in unread.iter_rows()))
+        places = case.ledger.places
+        unread = np.flatnonzero(case.ledger.written & ~case.ledger.ends.known[: places.count])
+        return Findings(doubts=tuple(_unread(places.topics[at], int(places.partitions[at])) for at in unread))
 
 
 def _unread(topic: str, partition: int) -> Doubt:

@@ -78,16 +78,21 @@ def _held(gone: Absent) -> Text:
 
 def _losses(case: Case, gone: Absent) -> list[Found]:
     lost = gone.lost.size + gone.lost_tail.size
-    headline = Text(
-        ko=f"승인된 메시지 {gone.acknowledged}개 중 {lost}개가 사라졌습니다.",
-        en=f"{lost} of {gone.acknowledged} acknowledged records are gone.",
-    )
     return [
-        _loss(case, kind, rows, headline) for kind, rows in (("lost", gone.lost), ("lost_tail", gone.lost_tail)) if rows.size
+        _loss(case, kind, rows, (_gone(lost, gone), _gone(rows.size, gone)))
+        for kind, rows in (("lost", gone.lost), ("lost_tail", gone.lost_tail))
+        if rows.size
     ]
 
 
-def _loss(case: Case, kind: str, rows: NDArray[np.int64], headline: Text) -> Found:
+def _gone(count: int, gone: Absent) -> Text:
+    return Text(
+        ko=f"승인된 메시지 {gone.acknowledged}개 중 {count}개가 사라졌습니다.",
+        en=f"{count} of {gone.acknowledged} acknowledged records {'is' if count == 1 else 'are'} gone.",
+    )
+
+
+def _loss(case: Case, kind: str, rows: NDArray[np.int64], said: tuple[Text, Text]) -> Found:
     examples = _acknowledgements(case, rows)
     foremost = examples[0]
     topic, partition = str(foremost["topic"]), int(str(foremost["partition"]))
@@ -104,7 +109,7 @@ def _loss(case: Case, kind: str, rows: NDArray[np.int64], headline: Text) -> Fou
         case.witness.downfall(leader, t_ns) if leader is not None else None,
         case.witness.ending(topic, partition, log_end, leader),
     )
-    return Found(kind, int(rows.size), tuple(examples), headline, evidence)
+    return Found(kind, int(rows.size), tuple(examples), said[0], evidence, said[1])
 
 
 def _acknowledgements(case: Case, rows: NDArray[np.int64]) -> list[dict[str, object]]:

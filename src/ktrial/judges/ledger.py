@@ -65,12 +65,14 @@ class Ledger:
         self.ack_row = cells.values
         short = self.places.count < MOST_SHORT
         self.fate = np.full(self.ids.size, NO_FATE, np.int16 if short else np.int32)
+        self.written = np.zeros(self.places.count, dtype=bool)  # by place: has acknowledged records
         for piece in pieces(rows):
             positions, fates = self.ids.of("completions", piece), self._fates(piece)
             if self.retold:
                 ours = self.ack_row[positions] == np.arange(piece.start, piece.stop)
                 positions, fates = positions[ours], fates[ours]
             self.fate[positions] = fates
+            self.written[fates if fates.min(initial=0) >= 0 else fates[fates >= 0]] = True
 
     def _choose(self, cells: Cells) -> None:
         """Where one id has several outcomes, keep the one that says most."""
@@ -181,8 +183,11 @@ class Strangeness:
         self.call_key = Column(history.calls, "key")
         self.call_actor = Column(history.calls, "actor")
         self.damaged = not history.reads["intact"].all()
-        topics = pl.concat([history.calls["topic"], history.reads["topic"]]).n_unique()
-        self.many_topics = topics > 1
+        self.many_topics = not (
+            self.call_topic.constant
+            and ledger.seen["topic"].constant
+            and set(history.calls["topic"].head(1)) == set(history.reads["topic"].head(1))
+        )
         self.keyed = not (self.call_key.empty or ledger.seen["key"].empty)
         if self.keyed:
             self.notes_key = [_who_notes_keys(frame) for frame in (history.calls, history.reads)]

@@ -106,7 +106,7 @@ class Times:
         self.ledger = ledger
         self.call_t = Column(ledger.history.calls, "t")
         self.call_actor = Column(ledger.history.calls, "actor")
-        self.one_actor = ledger.history.calls["actor"].n_unique() <= 1
+        self.one_actor = self.call_actor.constant
 
     def of(
         self, piece: slice

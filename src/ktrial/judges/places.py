@@ -47,9 +47,8 @@ class Places:
         self.cells = int(self.bases[-1])
 
     def of(self, topics: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of each (topic code, partition); -1 where either is null or was never seen."""
-        topic = self._topic_at[np.minimum(topics, self._topic_at.size - 1)]  # null is -1: the last one, too
-        cell = np.clip(partitions, NOTHING, self._widest) + 1 + topic * (self._widest + 2)
+        """Return the number of each (topic code, partition) of completions, reads or ends; -1 where either is null."""
+        cell = self._topic_cell[topics] + partitions  # a null is -1: the last topic's cell, which leads nowhere
         if self._place_at is not None:
             return self._place_at[cell]
         near = np.minimum(np.searchsorted(self._cells, cell), self._cells.size - 1)
@@ -86,11 +85,10 @@ class Places:
     def _shortcuts(self) -> None:
         """Lay out a table from (topic, partition) to its number, if it is not too wide."""
         codes = list(dict.fromkeys(self.topic_codes.tolist()))
-        self._topic_at = np.full(max(codes, default=-1) + 2, len(codes), np.int64)
-        self._topic_at[codes] = np.arange(len(codes))
-        self._widest = int(self.partitions.max(initial=0)) + 1
-        row = self._widest + 2  # a cell for "null" before, and one for "never seen" behind
-        self._cells = self._topic_at[self.topic_codes] * row + self.partitions + 1
+        row = int(self.partitions.max(initial=0)) + 2  # a cell for "null" before each topic's partitions
+        self._topic_cell = np.full(max(codes, default=-1) + 2, len(codes) * row + 1, np.int64)
+        self._topic_cell[codes] = np.arange(len(codes)) * row + 1
+        self._cells = self._topic_cell[self.topic_codes] + self.partitions
         self._place_at: NDArray[np.int64] | None = None
         if row * (len(codes) + 1) <= MOST_SHORTCUTS:
             self._place_at = np.full(row * (len(codes) + 1), NOTHING, np.int64)

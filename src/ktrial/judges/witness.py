@@ -47,8 +47,16 @@ class Witness:
     def __init__(self, history: History) -> None:
         """Remember the history; tables are looked at when asked."""
         self._history = history
-        self.began_ns = history.began_ns()
-        self.topics = history.calls["topic"].n_unique()
+
+    @cached_property
+    def began_ns(self) -> int:
+        """The first `t` of the history."""
+        return self._history.began_ns()
+
+    @cached_property
+    def topics(self) -> int:
+        """How many topics were sent to."""
+        return self._history.calls["topic"].n_unique()
 
     def seconds(self, t_ns: int) -> float:
         """Return the time of the run, in seconds with three digits."""

@@ -31,8 +31,9 @@ class Acks(Enum):
 
     @property
     def config(self) -> dict[str, str]:
-        """The producer's setting."""
-        return {"acks": {"acks=0": "0", "acks=1": "1"}.get(self.value, "all")}
+        """The producer's settings: acks, and batches large enough that 500 records are under way at once."""
+        acks = {"acks=0": "0", "acks=1": "1"}.get(self.value, "all")
+        return {"acks": acks, "linger.ms": "50", "batch.size": "131072"}
 
 
 @trial(
@@ -62,6 +63,7 @@ def leader_dies_unreplicated(stage: Stage, acks: Acks) -> None:
         producer.sends(100, then=APPENDED)
         stage.wait_until_replicated(topic)
         with stage.fault(Pause(*stage.followers_of(topic))):
+            stage.wait_for_no_fetch_at(leader)
             if acks is Acks.ALL_BUT_UNCLEAN:
                 stage.wait_for_in_sync(topic, 1)
             producer.sends(500, then=APPENDED)

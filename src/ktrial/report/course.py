@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ktrial.lab import Lab, Setting, Trial
     from ktrial.verdict import Language
 
-LANGUAGES: tuple[Language, ...] = ("ko", "en")
+PAGE_NOTE = """\
+Made from the labs themselves by `ktrial list --markdown`; a test fails when this page is not what they say.
+`-` in the last column: measured, not predicted."""
 
 
 def course_table(labs: Sequence[Lab], language: Language) -> list[str]:
@@ -29,7 +31,7 @@ def course_table(labs: Sequence[Lab], language: Language) -> list[str]:
 
 def _row(trial: Trial, language: Language) -> tuple[str, ...]:
     count = len(trial.settings)
-    counted = f"{word('settings', language)} {count}" if language == "ko" else f"{count} setting{'s'[: count != 1]}"
+    counted = f"설정 {count}" if language == "ko" else f"{count} setting{'s'[: count != 1]}"
     beyond = "beyond" if trial.beyond else ""
     return trial.name, counted, beyond, trial.question.pick(language)
 
@@ -61,8 +63,7 @@ def course_page(labs: Iterable[Lab]) -> str:
     """Return docs/labs.md: every lab, trial and setting with its prediction, in both languages."""
     parts = [
         "# The labs",
-        "Made from the labs themselves by `ktrial list --markdown`; a test fails when this page is not what they say.\n"
-        "`-` in the last column: measured, not predicted.",
+        PAGE_NOTE,
     ]
     for lab in labs:
         parts += [f"## {lab.number} {lab.name}: {lab.title.en} · {lab.title.ko}", *_trials_page(lab)]

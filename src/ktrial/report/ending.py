@@ -1,4 +1,4 @@
-"""What a run came to, for people: commands to redo it by hand, the table, the score, where everything is kept."""
+"""What a run came to: commands to redo it by hand, the table, the score, where everything is kept."""
 
 from __future__ import annotations
 

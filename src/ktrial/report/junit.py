@@ -1,6 +1,6 @@
 """A finished run as JUnit XML: a suite per lab, a case per setting of a trial.
 
-A verdict that differs from the predicted one is a failure; one that could not be given though it was predicted is an
+A verdict that differs from the predicted one is a failure; one that was predicted but could not be given is an
 error, with its doubts; a predicted `broken` that was broken passes, and so does what is only measured.
 """
 
@@ -32,7 +32,12 @@ def junit_xml(result: RunResult) -> str:
 def _suite(root: Element, lab: LabResult, result: RunResult) -> None:
     suite = SubElement(root, "testsuite", name=_clean(f"{lab.number} {lab.name}"), time=_seconds(lab.seconds))
     properties = SubElement(suite, "properties")
-    facts = {"ktrial": result.ktrial, "kafka": result.kafka, "client": result.client, "seed": str(result.seed)}
+    facts = {
+        "ktrial": result.ktrial,
+        "kafka": result.kafka,
+        "client": result.client,
+        "seed": str(result.seed),
+    }
     for name, value in facts.items():
         SubElement(properties, "property", name=name, value=_clean(value))
     for trial in lab.trials:
@@ -52,7 +57,8 @@ def _case(suite: Element, lab: LabResult, trial: TrialResult, setting: SettingRe
     judgement = setting.judgement
     if not setting.as_predicted:
         doubtful = judgement.verdict is INCONCLUSIVE
-        said = [anomaly.sentence.en for anomaly in judgement.anomalies] + [doubt.en for doubt in judgement.doubts]
+        said = [anomaly.sentence.en for anomaly in judgement.anomalies]
+        said += [doubt.en for doubt in judgement.doubts]
         told = SubElement(
             case,
             "error" if doubtful else "failure",

@@ -1,7 +1,7 @@
 """Where the lines of a run go: results to stdout, remarks and live progress to people.
 
-On a terminal, progress is drawn below the lines and redrawn in place. In a pipe there are plain lines only: no
-colours, no control sequences. A reader that has gone away (a broken pipe) mutes the screen; the run goes on.
+On a terminal, progress is drawn below the lines and redrawn in place. In a pipe there are plain lines only, without
+colours or control sequences. A reader that has gone away (a broken pipe) mutes the screen; the run goes on.
 """
 
 from __future__ import annotations
@@ -72,7 +72,11 @@ class Screen:
         from rich.live import Live  # noqa: PLC0415 - slow to import, for terminals only
 
         self._live = Live(
-            get_renderable=draw, console=self._console, refresh_per_second=8, transient=True, redirect_stdout=False
+            get_renderable=draw,
+            console=self._console,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
         )
         try:
             with self._live:

@@ -100,7 +100,9 @@ class Watcher:
         self._awaited, self._happened = None, ""
 
     def _on_awaiting(self, fields: Mapping[str, object]) -> None:
-        self._await(told(fields["what"], self.language), word("waiting for", self.language), fields.get("limit_s"))
+        self._await(
+            told(fields["what"], self.language), word("waiting for", self.language), fields.get("limit_s")
+        )
 
     def _on_happened(self, fields: Mapping[str, object]) -> None:
         self._awaited, self._happened = None, told(fields["text"], self.language)
@@ -128,8 +130,10 @@ class Watcher:
         with self._lock:
             minutes, seconds = divmod(int(time.monotonic() - self._began_s), 60)
             counted = f"{min(self._ended + 1, self.settings)}/{self.settings}" if self.settings else ""
-            place = " › ".join(part for part in self._place.values() if part)
-            head = Text(f"{place or 'ktrial'}  {word('setting', self.language)} {counted}  {minutes}:{seconds:02}")
+            place = " / ".join(part for part in self._place.values() if part)
+            head = Text(
+                f"{place or 'ktrial'}  {word('setting', self.language)} {counted}  {minutes}:{seconds:02}"
+            )
             self._spinner = self._spinner or Spinner("dots")
             self._spinner.update(text=head)
             rows: list[RenderableType] = [self._spinner]
@@ -143,7 +147,11 @@ class Watcher:
         if self._awaited is None:
             return ""
         since = f"{time.monotonic() - self._awaited.since_s:.1f} s"
-        limit = f" ({word('at most', self.language)} {self._awaited.limit_s:g} s)" if self._awaited.limit_s else ""
+        limit = (
+            f" ({word('at most', self.language)} {self._awaited.limit_s:g} s)"
+            if self._awaited.limit_s
+            else ""
+        )
         return f"{self._awaited.what}: {since}{limit}"
 
     def _bar(self) -> RenderableType:

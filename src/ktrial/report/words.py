@@ -1,6 +1,6 @@
 """The words of the terminal in both languages, the signs of the verdicts, and text laid out in columns.
 
-A verdict is always a word and a sign, never a colour alone; the word of the contract (`held`) stays in every language.
+A verdict is a word and a sign, never a colour alone; the contract's word (`held`) stays in every language.
 """
 
 from __future__ import annotations
@@ -91,5 +91,7 @@ def padded(text: str, cells: int) -> str:
 def columns(rows: Iterable[Sequence[str]], gap: str = "  ") -> list[str]:
     """Return one line per row, its cells below each other; the last cell is not filled up."""
     kept = [list(row) for row in rows]
-    widths = [max(width(row[n]) for row in kept if n < len(row)) for n in range(max(map(len, kept), default=0))]
+    widths = [
+        max(width(row[n]) for row in kept if n < len(row)) for n in range(max(map(len, kept), default=0))
+    ]
     return [gap.join(padded(cell, widths[n]) for n, cell in enumerate(row)).rstrip() for row in kept]

@@ -264,6 +264,19 @@ class Stage:
 
         self._await(f"all of {topic.name} on its replicas", level, limit_s)
 
+    def wait_for_no_fetch_at(self, broker: int, limit_s: float = WAIT_LIMIT_S) -> None:
+        """Wait until no follower's fetch waits at the broker: what is appended from then on reaches nobody by it.
+
+        A paused follower's last fetch still waits at the leader; answered with new records, it would find them in its
+        socket when it goes on.
+        """
+
+        def idle() -> tuple[bool, str]:
+            waiting = jmx.waiting_fetches(self._cluster.nodes[broker])
+            return waiting == 0, f"{waiting} waiting"
+
+        self._await(f"no fetch to wait at broker {broker}", idle, limit_s)
+
     def wait_for_under_replicated(self, broker: int, wanted: int, limit_s: float = WAIT_LIMIT_S) -> None:
         """Wait until the broker's JMX gives this many UnderReplicatedPartitions, and write the figure down."""
 

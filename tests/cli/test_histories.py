@@ -1,0 +1,166 @@
+"""`ktrial judge` and `ktrial history export`: the exchange format in and out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ktrial.cli import histories
+from ktrial.cli.entry import enter
+from ktrial.history.tables import History
+from ktrial.store import create_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CALLED = '{"t":1,"actor":"p","op":"send","outcome":"called","id":117,"topic":"orders"}'
+ACKNOWLEDGED = (
+    '{"t":2,"actor":"p","op":"send","outcome":"ok","id":117,"topic":"orders","partition":0,"offset":0}'
+)
+READ = (
+    '{"t":3,"actor":"r","op":"read","outcome":"ok","id":117,"topic":"orders","partition":0,"offset":0,'
+    '"isolation":"read_uncommitted"}'
+)
+END = (
+    '{"t":4,"actor":"r","op":"end","outcome":"ok","topic":"orders","partition":0,"log_start":0,"log_end":1,'
+    '"last_stable":1,"isolation":"read_uncommitted"}'
+)
+HELD = (CALLED, ACKNOWLEDGED, READ, END)
+BROKEN = (CALLED, ACKNOWLEDGED, END)
+DOUBTFUL = (CALLED, ACKNOWLEDGED)
+
+
+def _file(tmp_path: Path, *lines: str) -> str:
+    path = tmp_path / "history.ndjson"
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "verdict"),
+    [(HELD, 0, "held"), (BROKEN, 1, "broken"), (DOUBTFUL, 2, "inconclusive")],
+)
+def test_a_verdict_is_an_exit_status(
+    tmp_path: Path, lines: tuple[str, ...], status: int, verdict: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0 held, 1 broken, 2 inconclusive; the JSON has the contract's shape."""
+    assert enter(["judge", _file(tmp_path, *lines), "--json"]) == status
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == verdict
+    assert told["measured"]["acknowledged"] == 1
+    for anomaly in told["anomalies"]:
+        assert {"kind", "count", "examples", "sentence"} <= anomaly.keys()
+        assert set(anomaly["sentence"]) == {"ko", "en"}
+
+
+def test_people_get_sentences_and_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record that is gone is named, and what was counted."""
+    assert enter(["judge", _file(tmp_path, *BROKEN), "--lang", "en"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("✗ broken: ")
+    assert "record 117" in out
+    assert "acknowledged  " in out
+
+
+def test_a_broken_line_gets_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """File, line and reason; exit status 64; nothing on stdout."""
+    file = _file(tmp_path, CALLED, "{not json")
+    assert enter(["judge", file, "--json"]) == 64
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{file}, line 2" in err
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing file is the caller's mistake."""
+    assert enter(["judge", str(tmp_path / "none.ndjson")]) == 64
+    assert "none.ndjson" in capsys.readouterr().err
+
+
+def test_an_unknown_claim_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A claim that means nothing must not look as if it held."""
+    assert enter(["judge", _file(tmp_path, *HELD), "--claim", "duplicat"]) == 64
+    assert "duplicate" in capsys.readouterr().err
+
+
+def test_a_history_may_come_through_a_pipe() -> None:
+    """`-` is standard input; the real program reads it."""
+    judged = subprocess.run(
+        [sys.executable, "-m", "ktrial", "judge", "-", "--json"],
+        input="\n".join(BROKEN),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert judged.returncode == 1, judged.stderr
+    assert json.loads(judged.stdout)["verdict"] == "broken"
+
+
+@pytest.fixture
+def run_path(tmp_path: Path) -> Path:
+    """A run that has kept two histories: acks=1 is broken, acks=all held."""
+    run = create_run(tmp_path / "runs", "acks")
+    for setting, lines in (("acks=1", BROKEN), ("acks=all", HELD)):
+        History.read_ndjson(_path(tmp_path, lines)).save(run.history("acks", "leader-dies", setting))
+    return run.path
+
+
+def _path(tmp_path: Path, lines: tuple[str, ...]) -> Path:
+    path = tmp_path / "lines.ndjson"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_an_exported_history_is_judged_the_same(tmp_path: Path, run_path: Path) -> None:
+    """Export loses nothing that a judge sees."""
+    file = tmp_path / "out.ndjson"
+    runs = ["--runs", str(run_path.parent)]
+    for setting, status in (("acks=1", 1), ("acks=all", 0)):
+        assert enter(["history", "export", "last", setting, "--output", str(file), *runs]) == 0
+        assert enter(["judge", str(file), "--json"]) == status
+        folder = run_path / "history" / "acks" / "leader-dies" / setting
+        assert enter(["judge", str(folder), "--json"]) == status
+
+
+def test_one_history_goes_to_standard_output(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --output the lines can be piped on."""
+    into = io.BytesIO()
+    monkeypatch.setattr(histories, "sys", SimpleNamespace(stdout=SimpleNamespace(buffer=into)))
+    assert enter(["history", "export", str(run_path), "acks/leader-dies/acks=all"]) == 0
+    operations = [json.loads(line)["op"] for line in into.getvalue().splitlines()]
+    assert sorted(operations) == ["end", "read", "send", "send"]
+
+
+def test_several_histories_go_into_a_folder(
+    tmp_path: Path, run_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two histories are never mixed into one file: without a folder that is refused, and both are named."""
+    assert enter(["history", "export", str(run_path)]) == 64
+    err = capsys.readouterr().err
+    assert "acks/leader-dies/acks=1" in err
+    assert "acks/leader-dies/acks=all" in err
+    assert enter(["history", "export", str(run_path), "--output", str(tmp_path / "all")]) == 0
+    names = sorted(path.name for path in (tmp_path / "all").iterdir())
+    assert names == ["acks.leader-dies.acks=1.ndjson", "acks.leader-dies.acks=all.ndjson"]
+
+
+def test_a_setting_that_was_not_run_is_named(run_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was kept is listed where nothing is alike."""
+    assert enter(["history", "export", str(run_path), "acks=0"]) == 64
+    assert "acks/leader-dies/acks=all" in capsys.readouterr().err
+
+
+def test_a_run_with_several_histories_is_not_one_history(
+    run_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`judge` wants one of them."""
+    assert enter(["judge", str(run_path)]) == 64
+    assert "2 histories" in capsys.readouterr().err
