@@ -16,6 +16,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ktrial.history.columns import KEY, NAME
+from ktrial.history.tables import History
+from ktrial.judges import all_of, in_order, nothing_lost
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SIZES = (1_000_000, 10_000_000)
 SHAPES = ("ordered", "keyed", "scattered", "random-ids")
@@ -32,30 +43,13 @@ def make(folder: Path, records: int, shape: str, seed: int = 7) -> None:
     `ordered`: rows as clients write them; `keyed`: with one of 1000 keys each; `scattered`: acknowledgements and
     reads in any order; `random-ids`: as ordered, but any 64-bit numbers as ids.
     """
-    import numpy as np
-    import polars as pl
-
-    from ktrial.history.columns import KEY, NAME
-    from ktrial.history.tables import History
-
     rng = np.random.default_rng(seed)
     number = np.arange(records)
     ids = rng.permutation(np.unique(rng.integers(-(2**63), 2**63, records + 1000))[:records])
-    ids = ids if shape == "random-ids" else number
+    frame = written(number, ids if shape == "random-ids" else number, keyed=shape == "keyed")
+    partition = frame["partition"].to_numpy()
     called = np.cumsum(rng.integers(200, 800, records))
     acked = called + rng.integers(100_000, 2_000_000, records)
-    partition = (number // 100) % PARTITIONS
-    offset = np.empty(records, np.int64)
-    for each in range(PARTITIONS):
-        ours = partition == each
-        offset[ours] = np.arange(ours.sum())
-    producers = pl.Series([f"producer-{n}" for n in range(PRODUCERS)], dtype=NAME)
-    actor = producers.gather(pl.Series(number // 1000 % PRODUCERS, dtype=pl.UInt32))
-    names = pl.Series([f"key-{n}" for n in range(1000)], dtype=KEY)
-    key = names.gather(pl.Series(number % 1000, dtype=pl.UInt32)) if shape == "keyed" else pl.lit(None)
-    frame = pl.DataFrame({"id": ids, "partition": partition, "offset": offset}).with_columns(
-        actor=actor, topic=pl.lit("orders"), key=key
-    )
     ack_order = rng.permutation(records) if shape == "scattered" else np.argsort(acked, kind="stable")
     read_order = rng.permutation(records) if shape == "scattered" else np.argsort(partition, kind="stable")
     reads = frame[read_order].with_columns(
@@ -77,6 +71,22 @@ def make(folder: Path, records: int, shape: str, seed: int = 7) -> None:
     ).save(folder)
 
 
+def written(number: NDArray[np.int64], ids: NDArray[np.int64], *, keyed: bool) -> pl.DataFrame:
+    """Return the records in the order of sending: who sent which id, with which key, and where it went."""
+    partition = (number // 100) % PARTITIONS
+    offset = np.empty(len(number), np.int64)
+    for each in range(PARTITIONS):
+        ours = partition == each
+        offset[ours] = np.arange(ours.sum())
+    producers = pl.Series([f"producer-{n}" for n in range(PRODUCERS)], dtype=NAME)
+    names = pl.Series([f"key-{n}" for n in range(1000)], dtype=KEY)
+    return pl.DataFrame({"id": ids, "partition": partition, "offset": offset}).with_columns(
+        actor=producers.gather(pl.Series(number // 1000 % PRODUCERS, dtype=pl.UInt32)),
+        topic=pl.lit("orders"),
+        key=names.gather(pl.Series(number % 1000, dtype=pl.UInt32)) if keyed else pl.lit(None),
+    )
+
+
 def peak_bytes() -> int:
     """Return the peak memory of this process so far."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -85,9 +95,6 @@ def peak_bytes() -> int:
 
 def measure(folder: Path) -> dict[str, float]:
     """Load and judge one history; `folder` "." only imports, which is the base line."""
-    from ktrial.history.tables import History
-    from ktrial.judges import all_of, in_order, nothing_lost
-
     if folder == Path():
         return {"peak_bytes": peak_bytes()}
     began = time.perf_counter()
@@ -118,35 +125,41 @@ def row(records: int, shape: str) -> dict[str, object]:
         disk = sum(file.stat().st_size for file in Path(folder).iterdir())
     middle = sorted(rounds, key=lambda said: said["judge_s"])[ROUNDS // 2]
     return {
-        "shape": shape,
-        "records": records,
+        "name": f"{shape}, {records:,} records",
         "judge_s": round(middle["judge_s"], 3),
         "load_s": round(middle["load_s"], 3),
         "records_per_s": round(records / middle["judge_s"]),
         "records_per_s_with_load": round(records / (middle["judge_s"] + middle["load_s"])),
-        "peak_bytes_per_record": round((max(said["peak_bytes"] for said in rounds) - bare["peak_bytes"]) / records, 1),
+        "peak_bytes_per_record": round(
+            (max(said["peak_bytes"] for said in rounds) - bare["peak_bytes"]) / records, 1
+        ),
         "disk_bytes_per_record": round(disk / records, 1),
     }
 
 
-def run(scale: float = 1.0, shapes: tuple[str, ...] = SHAPES) -> list[dict[str, object]]:
-    """Return the table; `scale` shrinks the sizes for a try-out."""
-    table = []
+def run(*, quick: bool, shapes: tuple[str, ...] = SHAPES) -> list[dict[str, object]]:
+    """Return the table; `quick` means a hundredth of the sizes."""
+    scale = 0.01 if quick else 1.0
+    table: list[dict[str, object]] = []
     for shape in shapes:
         small, large = (row(int(size * scale), shape) for size in SIZES)
         small_s, large_s = (float(str(each["judge_s"])) for each in (small, large))
         large["time_over_linear"] = round(large_s / small_s / (SIZES[1] / SIZES[0]), 2)
+        for each in (small, large):
+            each["bound"] = (
+                f">= {BOUND_RECORDS_PER_S:,} records/s, <= {BOUND_BYTES_PER_RECORD} B, growth <= 1"
+            )
         table += [small, large]
     return table
 
 
 def main(argv: list[str]) -> int:
-    """Print the table and the same as JSON."""
+    """Make or measure one history, for `in_a_process`; without either, print all rows as JSON."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--make", type=int)
     options.add_argument("--shape", choices=SHAPES, action="append")
     options.add_argument("--folder", type=Path)
-    options.add_argument("--scale", type=float, default=1.0)
+    options.add_argument("--quick", action="store_true")
     asked = options.parse_args(argv)
     if asked.make:
         make(asked.folder, asked.make, asked.shape[0])
@@ -154,13 +167,7 @@ def main(argv: list[str]) -> int:
     if asked.folder is not None:
         print(json.dumps(measure(asked.folder)))
         return 0
-    table = run(asked.scale, tuple(asked.shape or SHAPES))
-    heads = list(table[-1])
-    print("  ".join(heads))
-    for line in table:
-        print("  ".join(f"{line.get(head, '')!s:>{len(head)}}" for head in heads))
-    print(f"bounds: >= {BOUND_RECORDS_PER_S} records/s, <= {BOUND_BYTES_PER_RECORD} bytes/record, time_over_linear <= 1")
-    print(json.dumps({"bench": "judge", "rows": table}))
+    print(json.dumps(run(quick=asked.quick, shapes=tuple(asked.shape or SHAPES)), indent=2))
     return 0
 
 

@@ -8,17 +8,18 @@ nothing is outstanding, which includes writing every call and every acknowledgem
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.sides import Row, compared, in_turns
 from ktrial.children import Session
 from ktrial.cluster.embedded import EmbeddedCluster
 from ktrial.cluster.runtime import find_runtime
@@ -26,9 +27,17 @@ from ktrial.cluster.topology import ClusterSpec
 from ktrial.cluster.training import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ktrial.cluster.runtime import Runtime
 
-EQUAL = {"acks": "all", "batch.size": "16384", "linger.ms": "5", "enable.idempotence": "true", "compression.type": "none"}
+EQUAL = {
+    "acks": "all",
+    "batch.size": "16384",
+    "linger.ms": "5",
+    "enable.idempotence": "true",
+    "compression.type": "none",
+}
 """Said to both; every other value is the Java client's on both sides (see ktrial.clients.profile)."""
 STOCK_FLAGS = (
     "-Xmx512M",
@@ -43,6 +52,9 @@ STOCK_FLAGS = (
 PERF_TEST = "org.apache.kafka.tools.ProducerPerformance"
 PRINTED = re.compile(r"^(\d+) records sent, ([\d.,]+) records/sec", re.MULTILINE)
 ANSWER_S = 600.0
+ROUNDS = 3
+SIZES = (100, 1024)
+ASSIGNMENT = [[1, 2, 3], [2, 3, 1], [3, 1, 2]]
 
 
 def theirs(runtime: Runtime, bootstrap: str, topic: str, records: int, size: int) -> float:
@@ -68,7 +80,12 @@ def ours(bootstrap: str, topic: str, records: int, size: int, journal: Path) -> 
     process = subprocess.Popen(
         [sys.executable, "-m", "ktrial.clients.producer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    spec = {"actor": "bench", "journal": str(journal), "seed": 7, "config": {"bootstrap.servers": bootstrap, **EQUAL}}
+    spec = {
+        "actor": "bench",
+        "journal": str(journal),
+        "seed": 7,
+        "config": {"bootstrap.servers": bootstrap, **EQUAL},
+    }
     _tell(process, spec)
     _hear(process)
     began = time.monotonic()
@@ -100,46 +117,43 @@ def _hear(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     return answer
 
 
-def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run both in turns at one record size, the order changing with each round; return rates and their ratio."""
-    rates: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for turn in range(options.rounds):
-        for side in ("ours", "theirs") if turn % 2 == 0 else ("theirs", "ours"):
-            topic = f"bench-{size}-{turn}-{side}"
-            assignment = [[1 + (first + follow) % 3 for follow in range(3)] for first in range(options.partitions)]
-            cluster.create_topic(topic, assignment, {})
-            if side == "theirs":
-                rate = theirs(runtime, cluster.bootstrap, topic, options.records, size)
-            else:
-                with tempfile.TemporaryDirectory() as journal:
-                    rate = ours(cluster.bootstrap, topic, options.records, size, Path(journal))
-            cluster.delete_topic(topic)
-            rates[side].append(round(rate))
-            print(f"  {size:>5} B  round {turn + 1}  {side:<7} {rate:>9,.0f} records/s", file=sys.stderr)
-    middle = {side: statistics.median(values) for side, values in rates.items()}
-    return {"size": size, **rates, "ratio": round(middle["ours"] / middle["theirs"], 3)}
+def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, records: int, rounds: int) -> Row:
+    """Run both in turns at one record size, each time on a fresh topic."""
+    turns = itertools.count()
+
+    def on_fresh_topic(side: str, measure: Callable[[str], float]) -> float:
+        topic = f"bench-{size}-{next(turns)}-{side}"
+        cluster.create_topic(topic, ASSIGNMENT, {})
+        rate = measure(topic)
+        cluster.delete_topic(topic)
+        print(f"  {size:>5} B  {side:<7} {rate:>9,.0f} records/s", file=sys.stderr)
+        return rate
+
+    def our_rate(topic: str) -> float:
+        with tempfile.TemporaryDirectory() as journal:
+            return ours(cluster.bootstrap, topic, records, size, Path(journal))
+
+    def their_rate(topic: str) -> float:
+        return theirs(runtime, cluster.bootstrap, topic, records, size)
+
+    measured = in_turns(
+        partial(on_fresh_topic, "ours", our_rate), partial(on_fresh_topic, "theirs", their_rate), rounds
+    )
+    row = compared(f"{records:,} records of {size} B", "records/s", *measured)
+    row["bound"] = "ratio >= 1.0"
+    return row
 
 
-def main() -> None:
-    """Measure, print a table for people on stderr and JSON on stdout."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--partitions", type=int, default=3)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1024])
-    options = parser.parse_args()
+def run(*, quick: bool) -> list[Row]:
+    """Boot a cluster and compare at each record size; `quick` means a tenth of the records."""
+    records = 100_000 if quick else 1_000_000
     session = Session.open()
     try:
         runtime = prepare(find_runtime(lambda *_: None), session, lambda _: None)
         with tempfile.TemporaryDirectory() as logs:
             cluster = EmbeddedCluster.boot(session, runtime, ClusterSpec(), Path(logs))
-            results = [compare(cluster, runtime, size, options) for size in options.sizes]
+            rows = [compare(cluster, runtime, size, records, ROUNDS) for size in SIZES]
             cluster.close()
     finally:
         session.close()
-    asked = {"records": options.records, "partitions": options.partitions, "replicas": 3, "equal": EQUAL}
-    print(json.dumps({"bench": "produce", **asked, "results": results}, indent=2))
-
-
-if __name__ == "__main__":
-    main()
+    return rows

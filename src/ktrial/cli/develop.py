@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import json
 import os
+import platform
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ktrial import __version__
 from ktrial.cli import tidy
 from ktrial.environment import TEST, Environment
 from ktrial.errors import UsageProblem, nearest
@@ -43,8 +46,7 @@ def test(args: list[str]) -> int:
     Exit status: pytest's, or 1 when only the lint failed. Raises UsageProblem outside of a clone and
     MachineProblem when the test packages cannot be fetched.
     """
-    if "--help" in args:
-        print(test.__doc__)
+    if _explained(test, args):
         return 0
     root = _clone()
     left_out = SLOW_KINDS if "--fast" in args else ("browser",) if "--no-browser" in args else ()
@@ -61,8 +63,7 @@ def test(args: list[str]) -> int:
 
 def lint(args: list[str]) -> int:
     """`lint`: one line per check, and the details of those that failed; exit status 1 when any did."""
-    if "--help" in args:
-        print(lint.__doc__)
+    if _explained(lint, args):
         return 0
     if args:
         raise UsageProblem(f"lint takes no arguments, but got {' '.join(args)}.")
@@ -79,8 +80,7 @@ def lint(args: list[str]) -> int:
 
 def bench(args: list[str]) -> int:
     """`bench [NAME ...] [--quick]`: run the named benchmarks, or all; print table and JSON file's path."""
-    if "--help" in args:
-        print(bench.__doc__)
+    if _explained(bench, args):
         return 0
     root = _clone()
     known = sorted(
@@ -98,9 +98,17 @@ def bench(args: list[str]) -> int:
         print(importlib.import_module("bench.sides").table(rows))
         kept = root / "bench" / "out" / f"{name}.json"
         kept.parent.mkdir(exist_ok=True)
-        kept.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        made = {"bench": name, "ktrial": __version__, "machine": platform.platform(), "cores": os.cpu_count()}
+        kept.write_text(json.dumps({**made, "rows": rows}, indent=2) + "\n", encoding="utf-8")
         print(kept, flush=True)
     return 0
+
+
+def _explained(command: Callable[[list[str]], int], args: list[str]) -> bool:
+    """Whether --help was asked for; prints it."""
+    if "--help" in args:
+        print(inspect.getdoc(command))
+    return "--help" in args
 
 
 def _clone() -> Path:

@@ -53,6 +53,11 @@ def under_replicated(node: Node) -> int:
     return _number(node, "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions")
 
 
+def is_under_replicated(node: Node, topic: str, partition: int) -> bool:
+    """Return whether the leading node counts this partition as under-replicated."""
+    return bool(_number(node, f"kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}"))
+
+
 def _number(node: Node, mbean: str) -> int:
     value = read(node, mbean, "Value")
     return int(value) if isinstance(value, int | float) else -1

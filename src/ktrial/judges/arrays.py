@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PIECE_ROWS: Final = 1 << 16
+PIECE_ROWS: Final = 1 << 15
 NOTHING: Final = -1
 I32_END: Final = 2**31
 
@@ -44,6 +44,12 @@ class Column:
     def constant(self) -> bool:
         """Whether all values are the same."""
         return self._series.is_empty() or (not self._nulls and self._series.min() == self._series.max())
+
+    @cached_property
+    def most(self) -> int:
+        """The largest value, or -1 when there is none."""
+        most = self._series.max()
+        return most if isinstance(most, int) else NOTHING
 
     def take(self, rows: NDArray[np.signedinteger]) -> NDArray[np.int64]:
         """Return the values at the given rows."""

@@ -23,6 +23,7 @@ MOST_CELLS_PER_ROW: Final = 4
 SPARE: Final = 1 << 16
 MOST_SHORTCUTS: Final = 1 << 20
 LONG_AGO: Final = np.iinfo(np.int64).min
+LATE: Final = np.iinfo(np.int64).max
 
 
 class Places:
@@ -108,15 +109,7 @@ class Places:
 
 def _found(history: History) -> pl.DataFrame:
     """Return topic, partition, lowest and highest offset of every partition that a row names."""
-    offset = pl.col("offset").filter(pl.col("offset") >= 0)
-    spans = [
-        frame.lazy()
-        .filter(pl.col("topic").is_not_null() & pl.col("partition").is_not_null())
-        .group_by("topic", "partition")
-        .agg(low=offset.min(), high=offset.max())
-        .collect()
-        for frame in (history.completions, history.reads)
-    ]
+    spans = [_spans(frame) for frame in (history.completions, history.reads)]
     spans.append(history.ends.select("topic", "partition", low=pl.lit(None, pl.Int64), high=pl.lit(None, pl.Int64)))
     return (
         pl.concat(spans)
@@ -124,6 +117,41 @@ def _found(history: History) -> pl.DataFrame:
         .agg(pl.col("low").min().fill_null(0), pl.col("high").max().fill_null(-1))
         .sort(pl.col("topic").cast(pl.String), "partition")
     )
+
+
+def _spans(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the lowest and highest offset of each partition in one table; null where no offset is known."""
+    topic, partition, offset = (Column(frame, name) for name in ("topic", "partition", "offset"))
+    row = partition.most + 2
+    cells = (topic.most + 2) * row
+    if cells > MOST_SHORTCUTS:
+        return _grouped(frame)
+    low, high = np.full(cells, LATE), np.full(cells, NOTHING)
+    seen = np.zeros(cells, dtype=bool)
+    for piece in pieces(frame.height):
+        cell, spot = (topic[piece] + 1) * np.int64(row) + partition[piece] + 1, offset[piece]
+        seen[cell] = True
+        if spot.min() < 0:
+            cell, spot = cell[spot >= 0], spot[spot >= 0]
+        np.minimum.at(low, cell, spot)
+        np.maximum.at(high, cell, spot)
+    at = np.flatnonzero(seen)
+    at = at[(at >= row) & (at % row > 0)]
+    known = pl.DataFrame({"low": low[at], "high": high[at]}).with_columns(
+        pl.when(pl.col("high") >= 0).then(pl.col("low", "high"))
+    )
+    code = pl.Series((at // row - 1).astype(np.uint32))
+    names = frame["topic"].unique().drop_nulls()
+    topics = pl.DataFrame({"code": names.to_physical(), "topic": names})
+    place = pl.DataFrame({"code": code, "partition": pl.Series(at % row - 1, dtype=pl.Int32)})
+    return place.hstack(known).join(topics, on="code").select("topic", "partition", "low", "high")
+
+
+def _grouped(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the same as `_spans` for any number of topics and partitions, slower."""
+    offset = pl.col("offset").filter(pl.col("offset") >= 0)
+    named = pl.col("topic").is_not_null() & pl.col("partition").is_not_null()
+    return frame.filter(named).group_by("topic", "partition").agg(low=offset.min(), high=offset.max())
 
 
 class Ends:

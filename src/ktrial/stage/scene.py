@@ -74,13 +74,22 @@ class Stage:
     def topic(self, topic: Topic) -> str:
         """Return the topic's name on the cluster; creates it when it is first named."""
         if topic not in self._topics:
-            name = f"{PREFIX}{topic.name}-{self._ground.turn}"
+            name = self._name_of(topic)
             settings = {**topic.all_settings(), **self._ground.topic_settings}
             placed = topic.placed(self._cluster.brokers, self._ground.seed + self._ground.turn)
             self._cluster.create_topic(name, placed, settings)
             self._topics[topic] = name
             self._observer.watch(name)
         return self._topics[topic]
+
+    def creates(self, topic: Topic) -> None:
+        """Create a topic as a person would, by kafka-topics, and let it show what it made."""
+        name = self._name_of(topic)
+        shape = ("--partitions", str(topic.partitions), "--replication-factor", str(topic.replicas))
+        self.tools.run("kafka-topics", "--create", "--topic", name, *shape)
+        self.tools.run("kafka-topics", "--describe", "--topic", name)
+        self._topics[topic] = name
+        self._observer.watch(name)
 
     @property
     def brokers(self) -> tuple[int, ...]:
@@ -105,12 +114,6 @@ class Stage:
     def in_sync(self, topic: Topic, partition: int = 0) -> tuple[int, ...]:
         """Return the ISR."""
         return self._partition(topic, partition).isr
-
-    def under_replicated(self, broker: int) -> int:
-        """Return UnderReplicatedPartitions as the broker's JMX tells it, and write it down."""
-        value = jmx.under_replicated(self._cluster.nodes[broker])
-        self.measure("UnderReplicatedPartitions", value, broker=broker)
-        return value
 
     def coordinator_of(self, group: str) -> int:
         """Return the broker that coordinates a consumer group."""
@@ -151,10 +154,10 @@ class Stage:
         finally:
             client.close()
 
-    def types(self, topic: Topic, count: int) -> range:
-        """Type records with keys into kafka-console-producer; return their ids."""
+    def types(self, topic: Topic, count: int, *, keys: int = 3) -> range:
+        """Type records with this many different keys into kafka-console-producer; return their ids."""
         first = self._take_ids(count)
-        self.tools.produce(topic, count, first)
+        self.tools.produce(topic, count, first, keys)
         return range(first, first + count)
 
     # ---- faults
@@ -277,15 +280,21 @@ class Stage:
 
         self._await(f"no fetch to wait at broker {broker}", idle, limit_s)
 
-    def wait_for_under_replicated(self, broker: int, wanted: int, limit_s: float = WAIT_LIMIT_S) -> None:
-        """Wait until the broker's JMX gives this many UnderReplicatedPartitions, and write the figure down."""
+    def wait_for_under_replicated(
+        self, leader: int, topic: Topic, *, under: bool, limit_s: float = WAIT_LIMIT_S
+    ) -> None:
+        """Wait until the leader's JMX calls partition 0 under-replicated, or not; write its figures down."""
+        node, name = self._cluster.nodes[leader], self.topic(topic)
 
         def told() -> tuple[bool, str]:
-            value = jmx.under_replicated(self._cluster.nodes[broker])
-            return value == wanted, f"{value}"
+            try:
+                seen = jmx.is_under_replicated(node, name, 0)
+            except jmx.JmxUnanswered as silence:
+                return False, str(silence)
+            return seen is under, f"under-replicated: {seen}"
 
-        self._await(f"UnderReplicatedPartitions={wanted} on broker {broker}", told, limit_s)
-        self.measure("UnderReplicatedPartitions", wanted, broker=broker)
+        self._await(f"broker {leader} to call {topic.name} {'under-' if under else 'fully '}replicated", told, limit_s)
+        self.measure("UnderReplicatedPartitions", jmx.under_replicated(node), broker=leader)
 
     # ---- the end
 
@@ -323,6 +332,9 @@ class Stage:
                 self._cluster.delete_topic(name)
 
     # ---- inside
+
+    def _name_of(self, topic: Topic) -> str:
+        return f"{PREFIX}{topic.name}-{self._ground.turn}"
 
     def _start(self, module: str, settings: Mapping[str, str], *, linked: bool, **more: object) -> Client:
         self._counts[module] = self._counts.get(module, 0) + 1

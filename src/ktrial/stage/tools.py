@@ -50,7 +50,7 @@ class Tools:
         printed = self.run("kafka-metadata-quorum", "describe", "--status")
         return dict(re.findall(r"^(\w+):\s+(.*)$", printed, re.MULTILINE))
 
-    def produce(self, topic: Topic, count: int, first_id: int, keys: int = 3) -> None:
+    def produce(self, topic: Topic, count: int, first_id: int, keys: int) -> None:
         """Type `count` records `key:value` into kafka-console-producer.
 
         The tool does not tell what became of each record, so their outcome is unknown until the log is read.
