@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ktrial.verdict import Language
 
 
-
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One value of the thing that varies; `predicted` None = measured, not predicted."""

@@ -65,7 +65,9 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
     labs: list[LabResult] = []
     interrupted = False
     try:
-        life.runtime = prepare(find_runtime(_fetching(feed)), session, lambda text: feed.tell("said", text=text))
+        life.runtime = prepare(
+            find_runtime(_fetching(feed)), session, lambda text: feed.tell("said", text=text)
+        )
         for lab, trials in plan:
             labs.append(life.lab(lab, trials))
     except KeyboardInterrupt:
@@ -148,7 +150,9 @@ class _Life:
         return result
 
     def _setting(self, lab: Lab, trial: Trial, setting: Setting) -> SettingResult:
-        self._feed.tell("setting", lab=lab.name, trial=trial.name, setting=setting.label, predicted=setting.predicted)
+        self._feed.tell(
+            "setting", lab=lab.name, trial=trial.name, setting=setting.label, predicted=setting.predicted
+        )
         began = time.monotonic()
         kept = self._folder.history(lab.name, trial.name, setting.label)
         problem, history = self._play(trial, setting, kept)
@@ -184,11 +188,16 @@ class _Life:
             shutil.rmtree(kept, ignore_errors=True)
             raise
         except KtrialError as error:
-            problem = Text(ko=f"실험을 끝까지 진행하지 못했습니다: {error}", en=f"The scenario could not be played: {error}")
+            problem = Text(
+                ko=f"실험을 끝까지 진행하지 못했습니다: {error}",
+                en=f"The scenario could not be played: {error}",
+            )
             self._discard_cluster()
         except Exception as error:  # noqa: BLE001 - a scenario that breaks must not take the run with it
             self._keep_traceback(f"scenario-{trial.name}-{self._turn}")
-            problem = Text(ko=f"실험 코드가 멈췄습니다: {error!r}", en=f"The scenario itself broke: {error!r}")
+            problem = Text(
+                ko=f"실험 코드가 멈췄습니다: {error!r}", en=f"The scenario itself broke: {error!r}"
+            )
             self._discard_cluster()
         finally:
             notebook.close()
@@ -218,7 +227,9 @@ class _Life:
                 return trial.judge_for(setting.value)(history)
             except Exception as error:  # noqa: BLE001 - a judge that breaks must not become a verdict
                 self._keep_traceback(f"judge-{trial.name}-{self._turn}")
-                problem = Text(ko=f"판정 코드가 멈췄습니다: {error!r}", en=f"The judge itself broke: {error!r}")
+                problem = Text(
+                    ko=f"판정 코드가 멈췄습니다: {error!r}", en=f"The judge itself broke: {error!r}"
+                )
         return Judgement(INCONCLUSIVE, {}, (), (problem,), problem)
 
     def _keep_traceback(self, name: str) -> None:

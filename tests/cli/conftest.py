@@ -99,7 +99,9 @@ class FakeRunner:
             {"lost": 5 if broken else 0},
             (LOST,) if broken else (),
             () if verdict in {HELD, BROKEN} else (Text("의심", "a doubt"),),
-            Text("5개가 사라졌습니다.", "5 records are gone.") if broken else Text("좋습니다.", "All is there."),
+            Text("5개가 사라졌습니다.", "5 records are gone.")
+            if broken
+            else Text("좋습니다.", "All is there."),
         )
         result = SettingResult(setting.label, setting.predicted, judgement, (), 0.25)
         feed.tell("judged", result=result)

@@ -38,11 +38,14 @@ def test_what_is_asked_comes_once_and_in_the_courses_order(
 
 @pytest.mark.parametrize(
     ("asked", "offered"),
-    [("akcs", "acks"), ("leader-die", "leader-dies"), ("acks/acks-cots", "acks-cost"), ("aks/acks-cost", "acks")],
+    [
+        ("akcs", "acks"),
+        ("leader-die", "leader-dies"),
+        ("acks/acks-cots", "acks-cost"),
+        ("aks/acks-cost", "acks"),
+    ],
 )
-def test_a_typo_is_answered_with_the_nearest_names(
-    course: tuple[Lab, ...], asked: str, offered: str
-) -> None:
+def test_a_typo_is_answered_with_the_nearest_names(course: tuple[Lab, ...], asked: str, offered: str) -> None:
     """An unknown name is refused, with an offer."""
     with pytest.raises(UsageProblem, match=f"Did you mean.*{offered}"):
         make_plan([asked], course)

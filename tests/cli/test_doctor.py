@@ -31,7 +31,10 @@ def test_a_fresh_machine_is_able(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """Jars and AOT cache come with the first run: they are no lack. Nothing is fetched or made by looking."""
     assert enter(["doctor", "--json", "--runs", str(tmp_path / "runs")]) == 0
     findings = _findings(capsys)
-    assert {name for name, found in findings.items() if found["state"] == "later"} == {"Kafka's jars", "AOT cache"}
+    assert {name for name, found in findings.items() if found["state"] == "later"} == {
+        "Kafka's jars",
+        "AOT cache",
+    }
     assert findings["Java"]["state"] == "ok"
     assert "librdkafka" in findings["packages"]["says"]
     assert list(tmp_path.iterdir()) == []

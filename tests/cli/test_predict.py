@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -14,7 +15,6 @@ import pytest
 from ktrial.cli.entry import enter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import FakeRunner
@@ -23,60 +23,49 @@ if TYPE_CHECKING:
 class Person:
     """Sits at a terminal and answers each question (a text that ends in `[h/b] `) with the next line."""
 
-    def __init__(self, terminal: int) -> None:
-        """Take a seat at the master side of a pseudo-terminal."""
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Get a terminal of a common kind."""
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.delenv("NO_COLOR", raising=False)
         self.answers: list[str] = []
-        self.seen = ""
-        self._terminal = terminal
-        self._thread = threading.Thread(target=self._sit, daemon=True)
-        self._thread.start()
+        self._monkeypatch = monkeypatch
+        self._seen = ""
 
-    def _sit(self) -> None:
+    def runs(self, *arguments: str) -> tuple[int, str]:
+        """Run ktrial on a pseudo-terminal; return the exit status and everything that was to be seen."""
+        master, slave = pty.openpty()
+        watching = threading.Thread(target=self._watch, args=(master,), daemon=True)
+        watching.start()
+        with contextlib.ExitStack() as streams:
+            for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+                stream = open(os.dup(slave), mode, encoding="utf-8", buffering=1)  # noqa: PTH123, SIM115 - a descriptor
+                self._monkeypatch.setattr(sys, name, streams.enter_context(stream))
+            os.close(slave)
+            status = enter(arguments)
+        watching.join(10)
+        os.close(master)
+        return status, self._seen
+
+    def _watch(self, terminal: int) -> None:
         questions = 0
         while True:
             try:
-                heard = os.read(self._terminal, 4096)
-            except OSError:  # Linux says so when the other side is closed
+                heard = os.read(terminal, 4096)
+            except OSError:  # so says Linux when the other side is closed
                 return
             if not heard:
                 return
-            self.seen += heard.decode("utf-8", errors="replace")
-            while self.seen.count("[h/b] ") > questions:
+            self._seen += heard.decode("utf-8", errors="replace")
+            while self._seen.count("[h/b] ") > questions:
                 questions += 1
-                os.write(self._terminal, self.answers.pop(0).encode())
-
-    def leave(self) -> str:
-        """Wait until the other side is closed; return everything that was to be seen."""
-        self._thread.join(10)
-        return self.seen
+                os.write(terminal, self.answers.pop(0).encode())
 
 
 @pytest.fixture
-def person(monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
-    """Put a pseudo-terminal with a person at it in the place of all three streams."""
-    master, slave = pty.openpty()
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
-    streams = {
-        name: open(os.dup(slave), mode, encoding="utf-8", buffering=1)  # noqa: PTH123, SIM115 - of a descriptor
-        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
-    }
-    os.close(slave)
-    for name, stream in streams.items():
-        monkeypatch.setattr(sys, name, stream)
-    seated = Person(master)
-    yield seated
-    for stream in streams.values():
-        stream.close()
-    seated.leave()
-    os.close(master)
-
-
-def _end(person: Person) -> str:
-    """Close our side and return what the person saw."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        stream.close()
-    return person.leave()
+def person(monkeypatch: pytest.MonkeyPatch) -> Person:
+    """Somebody who will sit at a terminal."""
+    return Person(monkeypatch)
 
 
 def _report(tmp_path: Path) -> dict[str, object]:
@@ -91,8 +80,8 @@ def test_predictions_are_scored_against_what_was_measured(
 ) -> None:
     """Each setting that has a prediction is asked for; the score is in the report and on the screen."""
     person.answers = ["b\n", "nonsense\n", "broken\n", "\n"]
-    assert enter(["run", "--predict", "--runs", str(tmp_path / "runs")]) == 0
-    seen = _end(person)
+    status, seen = person.runs("run", "--predict", "--runs", str(tmp_path / "runs"))
+    assert status == 0
     assert fake_runner.asked is not None
     assert "acks=0? [h/b]" not in seen
     assert seen.index("acks=1? [h/b]") < seen.index("5 records are gone")
@@ -116,8 +105,8 @@ def test_predictions_are_scored_against_what_was_measured(
 def test_the_end_of_input_ends_the_questions_only(person: Person, tmp_path: Path) -> None:
     """Ctrl-D: no more questions, the run goes on."""
     person.answers = ["\x04"]
-    assert enter(["run", "--predict", "--runs", str(tmp_path / "runs")]) == 0
-    seen = _end(person)
+    status, seen = person.runs("run", "--predict", "--runs", str(tmp_path / "runs"))
+    assert status == 0
     assert seen.count("[h/b]") == 1
     assert "as predicted: 3 / 3" in seen
 
@@ -125,12 +114,12 @@ def test_the_end_of_input_ends_the_questions_only(person: Person, tmp_path: Path
 @pytest.mark.usefixtures("fake_runner")
 def test_a_terminal_gets_signs_words_and_a_table(person: Person, tmp_path: Path) -> None:
     """Colours are drawn, and each verdict is a word and a sign as well."""
-    assert enter(["run", "acks", "--runs", str(tmp_path / "runs")]) == 0
-    seen = _end(person)
+    status, seen = person.runs("run", "acks", "--runs", str(tmp_path / "runs"))
+    assert status == 0
     assert "\x1b[" in seen
     assert "✗ broken" in seen
     assert "✓ held" in seen
-    assert "│ predicted" in seen or "┃ predicted" in seen
+    assert "┃ predicted ┃" in seen
 
 
 @pytest.mark.usefixtures("fake_runner")
@@ -139,8 +128,8 @@ def test_no_colour_where_none_is_wanted(
 ) -> None:
     """NO_COLOR leaves the words and signs."""
     monkeypatch.setenv("NO_COLOR", "1")
-    assert enter(["run", "acks", "--runs", str(tmp_path / "runs")]) == 0
-    seen = _end(person)
+    status, seen = person.runs("run", "acks", "--runs", str(tmp_path / "runs"))
+    assert status == 0
     assert "\x1b[32m" not in seen
     assert "\x1b[1;32m" not in seen
     assert "✓ held" in seen
@@ -152,5 +141,6 @@ def test_a_dumb_terminal_gets_plain_lines(
 ) -> None:
     """TERM=dumb: no control sequences at all."""
     monkeypatch.setenv("TERM", "dumb")
-    assert enter(["run", "acks", "--runs", str(tmp_path / "runs")]) == 0
-    assert "\x1b" not in _end(person)
+    status, seen = person.runs("run", "acks", "--runs", str(tmp_path / "runs"))
+    assert status == 0
+    assert "\x1b" not in seen

@@ -41,6 +41,12 @@ def test_long_module_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_broken_module_is_left_to_others(tmp_path: Path) -> None:
+    """A file that is no Python is for the linter to report; the sizes of the others are still checked."""
+    names = write(tmp_path, "a.py", "def (") + write(tmp_path, "b.py", LONG_METHOD)
+    assert len(tidy.too_long(tmp_path, names)) == 1
+
+
 def test_allowance_holds_and_only_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was long before is allowed at its size; once it is shorter, the allowance must go down with it."""
     names = write(tmp_path, "a.py", LONG_METHOD)

@@ -6,6 +6,7 @@ Each rule takes the clone's root and its files (relative paths) and returns one 
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import subprocess
 from collections.abc import Callable, Sequence
@@ -91,8 +92,9 @@ def _sizes(root: Path, names: Sequence[str]) -> Iterator[tuple[str, tuple[int, i
     for name in names:
         text = (root / name).read_text(encoding="utf-8")
         yield name, (len(text.splitlines()), MODULE_LINES)
-        for function, lines in _functions(ast.parse(text, name), ""):
-            yield f"{name}:{function}", (lines, FUNCTION_LINES)
+        with contextlib.suppress(SyntaxError):  # which other checks report
+            for function, lines in _functions(ast.parse(text, name), ""):
+                yield f"{name}:{function}", (lines, FUNCTION_LINES)
 
 
 def _functions(inside: ast.AST, prefix: str) -> Iterator[tuple[str, int]]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ktrial.clients.channel import Channel, Command, end_now, live, log
-from ktrial.clients.intake import Intake
+from ktrial.clients.intake import PARTITION_EOF, Intake, offset_of, place_of
 from ktrial.clients.outcome import Outcome
 from ktrial.clients.profile import check, complete
 from ktrial.errors import KtrialError, UsageProblem
@@ -38,7 +38,9 @@ POLL_S = 0.1
 BATCH = 500  # Java's max.poll.records
 CLOSE_LIMIT_S = 10.0
 NO_COMMIT = frozenset({"_NO_OFFSET"})
-COMMIT_REFUSED = frozenset({"GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "OFFSET_METADATA_TOO_LARGE"})
+COMMIT_REFUSED = frozenset(
+    {"GROUP_AUTHORIZATION_FAILED", "TOPIC_AUTHORIZATION_FAILED", "OFFSET_METADATA_TOO_LARGE"}
+)
 """Commits that certainly did not happen; any other error may follow one that did (an earlier attempt's answer lost)."""
 
 
@@ -70,11 +72,13 @@ class ConsumerProcess:
         if bool(topics) == bool(assigned) or (topics and not self.group):
             raise UsageProblem("A consumer needs topics and a group, or partitions to assign.")
         if assigned:
-            places = [TopicPartition(topic, int(partition), int(offset)) for topic, partition, offset in assigned]
+            places = [
+                TopicPartition(topic, int(partition), int(offset)) for topic, partition, offset in assigned
+            ]
             self._consumer.assign(places)
         else:
             self._consumer.subscribe(
-                topics,
+                list(topics or ()),
                 on_assign=lambda _, places: self._moved("assigned", places),
                 on_revoke=lambda _, places: self._moved("revoked", places),
                 on_lost=lambda _, places: self._moved("lost", places),
@@ -108,13 +112,13 @@ class ConsumerProcess:
             error = message.error()
             if error is None:
                 good.append(message)
-            elif error.code() != KafkaError._PARTITION_EOF:
+            elif error.code() != PARTITION_EOF:
                 log(f"{error.name()}: {error.str()}")
                 self.channel.event("error", error=error.name())
         if good:
             self.intake.take(good)
             positions = self.positions.copy()  # the listener may be looking at the old one
-            positions.update({(m.topic(), m.partition()): m.offset() + 1 for m in good})  # type: ignore[misc,operator]
+            positions.update({place_of(message): offset_of(message) + 1 for message in good})
             self.positions = positions
 
     def _moved(self, op: str, places: Sequence[TopicPartition]) -> None:

@@ -86,7 +86,7 @@ class Deliveries:
 
     def _write(self, messages: list[Message], outcome: Outcome, error: int) -> None:
         rows = self._rows(len(messages), outcome, error)
-        rows["id"] = decode_ids([message.value() for message in messages])  # type: ignore[misc]
+        rows["id"] = decode_ids([message.value() or b"" for message in messages])
         rows["offset"] = [NOWHERE if (at := message.offset()) is None else at for message in messages]
         rows["partition"] = [message.partition() for message in messages]
         rows["topic"] = self._journal.names([message.topic() for message in messages])

@@ -53,9 +53,7 @@ class Asked:
 class Client:
     """One running client process; its standard error is kept in `log`."""
 
-    def __init__(
-        self, session: Session, module: str, specification: Mapping[str, Any], log: Path
-    ) -> None:
+    def __init__(self, session: Session, module: str, specification: Mapping[str, Any], log: Path) -> None:
         """Start `python -m ktrial.clients.<module>` with its specification as the first line."""
         self.actor = str(specification["actor"])
         self.events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+from confluent_kafka import KafkaError
 
 from ktrial.history.journal import READ
 from ktrial.history.payload import SENTINEL, decode_all
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from ktrial.history.journal import Journal
+
+
+PARTITION_EOF = KafkaError._PARTITION_EOF  # noqa: SLF001 - the library's public constants begin like this
+
+
+def place_of(message: Message) -> tuple[str, int]:
+    """Return topic and partition of a message that has been somewhere."""
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None
+    assert partition is not None
+    return topic, partition
+
+
+def offset_of(message: Message) -> int:
+    """Return the offset of a message that has been somewhere."""
+    offset = message.offset()
+    assert offset is not None
+    return offset
 
 
 class Intake:
@@ -35,8 +54,8 @@ class Intake:
         """Write down messages without errors."""
         now = time.monotonic_ns()
         ours = [message for message in messages if message.value() != SENTINEL]
-        keys: list[bytes | None] = [message.key() for message in ours]  # type: ignore[misc]
-        values: list[bytes | None] = [message.value() for message in ours]  # type: ignore[misc]
+        keys: list[bytes | None] = [message.key() for message in ours]
+        values: list[bytes | None] = [message.value() for message in ours]
         ids, intact, known = decode_all(values, keys)
         rows = np.empty(len(ours), dtype=READ)
         rows["t"], rows["id"], rows["intact"], rows["context"] = now, ids, intact, self._context
@@ -56,7 +75,7 @@ class Intake:
             topic=message.topic(),
             partition=message.partition(),
             offset=message.offset(),
-            key=_text(message.key()),  # type: ignore[arg-type]
+            key=_text(message.key()),
         )
 
 

@@ -38,7 +38,9 @@ class JavaTools:
     def line(self, tool: str, *arguments: str) -> list[str]:
         """Return the command line of a tool. Raises UsageProblem, with the nearest names, for one unknown."""
         if tool not in TOOLS:
-            raise UsageProblem(f"Apache Kafka has no tool {tool!r} that ktrial knows.", mend=nearest(tool, TOOLS))
+            raise UsageProblem(
+                f"Apache Kafka has no tool {tool!r} that ktrial knows.", mend=nearest(tool, TOOLS)
+            )
         return self._command(TOOLS[tool], *arguments)
 
     def start(self, tool: str, *arguments: str, name: str = "") -> Child:

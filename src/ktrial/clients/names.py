@@ -54,7 +54,7 @@ LIBRARY_NAMES = frozenset(
     topic.metadata.refresh.fast.cnt topic.metadata.refresh.fast.interval.ms
     topic.metadata.refresh.interval.ms topic.metadata.refresh.sparse transaction.timeout.ms
     transactional.id
-    """.split()
+    """.split()  # noqa: SIM905 - 171 names one to a line would hide the rest
 )
 
 JAVA_NAMES = {

@@ -4,8 +4,8 @@ A record that was handed to the library comes back `ok` or with an error, and mo
 record was written: an answer may be lost after the append. So everything is `unknown` but a short list.
 
 A refusal of one attempt is not the refusal of the record. The library reports the last error only, and a batch
-whose answer was lost is sent again: the broker appended the first attempt, shrank its ISR, and refused the second with
-NOT_ENOUGH_REPLICAS before it looked for a repetition. The library's purge, too, gives _PURGE_QUEUE to what waits for
+whose answer was lost is sent again: the broker appended the first attempt, shrank its ISR, and refused the second
+with NOT_ENOUGH_REPLICAS before it looked for a repetition. The library's purge, too, gives _PURGE_QUEUE to what waits for
 its *second* attempt. Such errors are `failed` only where the settings allow a single attempt (`retries=0`).
 (Jepsen's Redpanda suite counts only authorization, fencing and the like as failed, and leaves NOT_ENOUGH_REPLICAS open.)
 
@@ -94,7 +94,7 @@ UNKNOWN = frozenset(
     _PURGE_INFLIGHT _READ_ONLY _RESOLVE _RETRY _REVOKE_PARTITIONS _SSL _STATE _TIMED_OUT _TIMED_OUT_QUEUE
     _TRANSPORT _UNDERFLOW _UNKNOWN_BROKER _UNKNOWN_GROUP _UNKNOWN_PROTOCOL _UNSUPPORTED_FEATURE
     _VALUE_DESERIALIZATION _VALUE_SERIALIZATION _WAIT_CACHE _WAIT_COORD
-    """.split()
+    """.split()  # noqa: SIM905 - 166 names one to a line would hide the table
 )
 """Everything else that the library knows. NOT_ENOUGH_REPLICAS_AFTER_APPEND says itself that it was appended;
 _MSG_TIMED_OUT, NOT_LEADER_FOR_PARTITION and _TRANSPORT may have lost an answer; a fenced or repeated sequence number

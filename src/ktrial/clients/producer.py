@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 POLL_S = 0.01
 IDLE_S = 0.2
 ROOM_S = 0.1
+GATHER_S = 0.003
 CLOSE_LIMIT_S = 10.0
 GRACE_S = 5.0
-QUEUE_FULL = confluent_kafka.KafkaError._QUEUE_FULL
+QUEUE_FULL = confluent_kafka.KafkaError._QUEUE_FULL  # noqa: SLF001 - the library's public constants begin like this
 
 
 class ProducerProcess:
@@ -174,11 +175,15 @@ class ProducerProcess:
         return [messages[place] for place in waiting], ids[waiting]
 
     def _wait_for_room(self, count: int) -> None:
-        """Poll until as many records have an outcome as are waiting to be queued, or for a moment at most."""
+        """Poll until as many records have an outcome as are waiting to be queued, or for a moment at most.
+
+        Sleeping in between gathers reports: waking up for each batch would cost the brokers processor time.
+        """
         target = max(0, self.deliveries.outstanding - 2 * count)
         deadline = time.monotonic() + ROOM_S
         while self.deliveries.outstanding > target and time.monotonic() < deadline:
-            self._poll(POLL_S)
+            time.sleep(GATHER_S)
+            self._poll(0)
 
     def _poll(self, limit_s: float) -> None:
         self._producer.poll(limit_s)

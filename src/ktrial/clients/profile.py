@@ -44,9 +44,15 @@ DIFFERENCES = (
     Difference("producer", "batch.size", 16_384, 1_000_000, "throughput, latency"),
     Difference("producer", "delivery.timeout.ms", 120_000, 300_000, "when a send is given up as unknown"),
     Difference("producer", "message.max.bytes", 1_048_576, 1_000_000, "the largest request"),
-    Difference("producer", "queue.buffering.max.kbytes", 32_768, 1_048_576, "how much may wait in the client"),
-    Difference("producer", "queue.buffering.max.messages", 0, 100_000, "how many may wait; Java counts bytes only"),
-    Difference("consumer", "isolation.level", "read_uncommitted", "read_committed", "aborted records are read"),
+    Difference(
+        "producer", "queue.buffering.max.kbytes", 32_768, 1_048_576, "how much may wait in the client"
+    ),
+    Difference(
+        "producer", "queue.buffering.max.messages", 0, 100_000, "how many may wait; Java counts bytes only"
+    ),
+    Difference(
+        "consumer", "isolation.level", "read_uncommitted", "read_committed", "aborted records are read"
+    ),
     Difference(
         "consumer",
         "enable.auto.offset.store",
@@ -60,7 +66,9 @@ DIFFERENCES = (
     Difference("both", "socket.timeout.ms", 30_000, 60_000, "Java's request.timeout.ms"),
     Difference("both", "reconnect.backoff.ms", 50, 100, "how soon a lost broker is tried again"),
     Difference("both", "reconnect.backoff.max.ms", 1_000, 10_000, "how seldom a lost broker is tried again"),
-    Difference("both", "socket.connection.setup.timeout.ms", 10_000, 30_000, "how long a dead address holds up"),
+    Difference(
+        "both", "socket.connection.setup.timeout.ms", 10_000, 30_000, "how long a dead address holds up"
+    ),
     Difference("both", "connections.max.idle.ms", 540_000, 0, "idle connections are closed"),
 )
 

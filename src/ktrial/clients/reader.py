@@ -1,4 +1,4 @@
-"""The final reader's process: `python -m ktrial.clients.reader`. It reads whole partitions, and proves that they are whole.
+"""The final reader's process: `python -m ktrial.clients.reader`. It reads partitions whole, and proves it.
 
     specification  {"actor", "journal": folder, "bootstrap", "topics": [{"topic", "partitions": n}, ...],
                     "isolations": [...], "config": {settings for security, optional}, "limit_s", "stable_limit_s"}
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from ktrial.clients.channel import Channel, Command, live, log
-from ktrial.clients.intake import Intake
+from ktrial.clients.intake import PARTITION_EOF, Intake, offset_of, place_of
 from ktrial.errors import WaitTimedOut
 from ktrial.history.journal import Journal
 from ktrial.history.payload import SENTINEL
@@ -114,9 +114,9 @@ class FinalReader:
             nonlocal last_seen
             if error is not None:
                 last_seen = error.name()
-                produce((message.topic(), message.partition()))  # type: ignore[arg-type]
+                refused.append(place_of(message))
             else:
-                self.partitions[message.topic(), message.partition()].sentinel = message.offset()  # type: ignore[index,assignment]
+                self.partitions[place_of(message)].sentinel = offset_of(message)
 
         def produce(place: Place) -> None:
             nonlocal last_seen
@@ -167,7 +167,9 @@ class FinalReader:
     def _read_all(self, isolation: str) -> None:
         consumer = self._consumer(isolation)
         intake = Intake(self._journal, isolation, None)
-        places = [TopicPartition(topic, number, -2) for topic, number in self.partitions]  # -2: the log's start
+        places = [
+            TopicPartition(topic, number, -2) for topic, number in self.partitions
+        ]  # -2: the log's start
         consumer.assign(places)
         last_seen = ""
         while behind := [each for each in self.partitions.values() if not self._through(each, isolation)]:
@@ -183,12 +185,12 @@ class FinalReader:
         last_error = ""
         for message in messages:
             error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            if error is not None and error.code() != PARTITION_EOF:
                 last_error = error.name()
                 log(f"{last_error}: {error.str()}")
                 continue
-            partition = self.partitions[message.topic(), message.partition()]  # type: ignore[index]
-            offset: int = message.offset()  # type: ignore[assignment]
+            partition = self.partitions[place_of(message)]
+            offset = offset_of(message)
             if error is not None:  # all up to this offset was passed, control records too
                 partition.position[isolation] = offset
             else:
@@ -204,7 +206,7 @@ class FinalReader:
 
     def _note_end(self, scout: Consumer, partition: Partition, isolation: str) -> None:
         """Write the `end` down; the log's start is taken last, so that what retention took meanwhile is known."""
-        end = {
+        end: dict[str, Any] = {
             "topic": partition.topic,
             "partition": partition.number,
             "log_start": self._watermarks(scout, partition)[0],
@@ -251,14 +253,16 @@ def life(channel: Channel, specification: Command) -> int:
         reader.read()
     except WaitTimedOut as problem:
         log(str(problem))
-        channel.refuse(request, str(problem), waiting=reader.waiting())
+        channel.refuse(request, str(problem), kind="WaitTimedOut", waiting=reader.waiting())
         return problem.exit_status
     channel.reply(request, records=reader.records, ends=reader.ends)
     return 0
 
 
 def _named(places: Sequence[Place]) -> str:
-    return ", ".join(f"{topic} [{number}]" for topic, number in places[:3]) + (", ..." if len(places) > 3 else "")
+    return ", ".join(f"{topic} [{number}]" for topic, number in places[:3]) + (
+        ", ..." if len(places) > 3 else ""
+    )
 
 
 if __name__ == "__main__":

@@ -186,7 +186,9 @@ class EmbeddedCluster:
         answer = self.ask(wire.create_topic(name, assignment, settings), timeout_s=15.0)
         result = answer.topics[0]
         if result.error_code.value:
-            raise StageProblem(f"Kafka did not create topic {name}: {result.error_message or result.error_code.name}.")
+            raise StageProblem(
+                f"Kafka did not create topic {name}: {result.error_message or result.error_code.name}."
+            )
         await_condition(
             f"leaders and full ISR of topic {name} on every broker",
             lambda: self._knows_everywhere(name, assignment),
@@ -209,7 +211,9 @@ class EmbeddedCluster:
     def await_brokers(self, limit_s: float = BOOT_LIMIT_S) -> None:
         """Wait until all brokers are registered and unfenced. Raises WaitTimedOut."""
         await_condition(
-            "all brokers registered", lambda: (self.registered() == self.brokers, f"{self.registered()}"), limit_s
+            "all brokers registered",
+            lambda: (self.registered() == self.brokers, f"{self.registered()}"),
+            limit_s,
         )
 
     def await_whole(self, limit_s: float = 20.0) -> None:
@@ -253,11 +257,15 @@ class EmbeddedCluster:
     def _read_back(self) -> None:
         """Compare every setting that was written with what each broker says that it uses."""
         for broker in self.brokers:
-            answer = self.ask(wire.describe_configs(wire.BROKER_RESOURCE, str(broker)), brokers=[broker], timeout_s=5.0)
+            answer = self.ask(
+                wire.describe_configs(wire.BROKER_RESOURCE, str(broker)), brokers=[broker], timeout_s=5.0
+            )
             told = {config.name: config.value for config in answer.results[0].configs}
             for name, value in self.spec.broker_settings().items():
                 if told.get(name) != value:
-                    raise StageProblem(f"Broker {broker} was given {name}={value}, but uses {told.get(name)}.")
+                    raise StageProblem(
+                        f"Broker {broker} was given {name}={value}, but uses {told.get(name)}."
+                    )
 
 
 def views_of(answer: Any) -> tuple[PartitionView, ...]:  # noqa: ANN401 - kio's entities

@@ -126,13 +126,17 @@ def _fetch_one(jar: Jar, aside: Path, folder: Path, count: Callable[[int], None]
         raise _not_fetched(jar, error) from error
     if _sha256(path) != jar.sha256:
         what = f"The download of {jar.file_name} did not arrive whole: its SHA-256 is not the one in ktrial's lock."
-        raise MachineProblem(what, mend="Start again; if it happens again, something between here and there alters files.")
+        raise MachineProblem(
+            what, mend="Start again; if it happens again, something between here and there alters files."
+        )
     shutil.move(path, folder / jar.file_name)
 
 
 def _not_fetched(jar: Jar, error: Exception) -> MachineProblem:
     if getattr(error, "errno", None) == 28:  # noqa: PLR2004 - ENOSPC
-        return MachineProblem(f"No space left on the disk while fetching {jar.file_name}.", mend="Make room, then start again.")
+        return MachineProblem(
+            f"No space left on the disk while fetching {jar.file_name}.", mend="Make room, then start again."
+        )
     what = f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} is not here yet and could not be fetched ({type(error).__name__})."
     mend = "The first start needs a network that reaches Maven Central (about 57 MB); later starts need none."
     return MachineProblem(what, mend=mend)

@@ -54,7 +54,9 @@ def _checked(path: Path, origin: str) -> Java:
         raise UsageProblem(f"The Java of {origin} does not tell its version ({told!r}).", mend=mend)
     release = int(found[2] or 0) if found[1] == "1" else int(found[1])
     if release < OLDEST_JAVA:
-        raise UsageProblem(f"The Java of {origin} is version {release}; Kafka needs {OLDEST_JAVA} or newer.", mend=mend)
+        raise UsageProblem(
+            f"The Java of {origin} is version {release}; Kafka needs {OLDEST_JAVA} or newer.", mend=mend
+        )
     return Java(path, release, told)
 
 
@@ -64,6 +66,8 @@ def _version_of(path: Path) -> str:
     if release_file.is_file():
         entries = dict(line.split("=", 1) for line in release_file.read_text().splitlines() if "=" in line)
         if "JAVA_VERSION" in entries:
-            return f"version {entries['JAVA_VERSION']} {entries.get('IMPLEMENTOR', '')}".replace('"', "").strip()
+            return f"version {entries['JAVA_VERSION']} {entries.get('IMPLEMENTOR', '')}".replace(
+                '"', ""
+            ).strip()
     done = subprocess.run([path, "-version"], capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
     return done.stderr.splitlines()[0]

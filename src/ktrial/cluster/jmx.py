@@ -29,7 +29,9 @@ def read(node: Node, mbean: str, attribute: str) -> float | str | dict[str, obje
         connection.request("POST", "/jolokia/", body, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise JmxUnanswered(f"JMX of {node.name} did not answer for {mbean} ({type(error).__name__}).") from error
+        raise JmxUnanswered(
+            f"JMX of {node.name} did not answer for {mbean} ({type(error).__name__})."
+        ) from error
     finally:
         connection.close()
     if answer.get("status") != 200:  # noqa: PLR2004 - Jolokia's own status, shaped like HTTP's
@@ -45,7 +47,9 @@ def log_end_offset(node: Node, topic: str, partition: int) -> int:
 
 def waiting_fetches(node: Node) -> int:
     """Return how many fetch requests wait at the node for new records (followers' and consumers')."""
-    return _number(node, "kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=Fetch")
+    return _number(
+        node, "kafka.server:type=DelayedOperationPurgatory,name=NumDelayedOperations,delayedOperation=Fetch"
+    )
 
 
 def under_replicated(node: Node) -> int:
@@ -55,7 +59,11 @@ def under_replicated(node: Node) -> int:
 
 def is_under_replicated(node: Node, topic: str, partition: int) -> bool:
     """Return whether the leading node counts this partition as under-replicated."""
-    return bool(_number(node, f"kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}"))
+    return bool(
+        _number(
+            node, f"kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}"
+        )
+    )
 
 
 def _number(node: Node, mbean: str) -> int:

@@ -81,7 +81,9 @@ class Node:
         child.signal(signal.SIGTERM)
         if not child.wait(STOP_LIMIT_S):
             child.kill()
-            raise StageProblem(f"{self.name} did not stop within {STOP_LIMIT_S:g} s of SIGTERM; it was killed.")
+            raise StageProblem(
+                f"{self.name} did not stop within {STOP_LIMIT_S:g} s of SIGTERM; it was killed."
+            )
 
     def pause(self) -> None:
         """SIGSTOP: the process holds its sockets and says nothing."""

@@ -66,7 +66,9 @@ class Observer:
         request = wire.describe_partitions(sorted(self._topics))
         brokers = [b for b in self._cluster.brokers if b not in self._cluster.isolated]
         self._turn += 1
-        turned = brokers[self._turn % len(brokers) :] + brokers[: self._turn % len(brokers)] if brokers else []
+        turned = (
+            brokers[self._turn % len(brokers) :] + brokers[: self._turn % len(brokers)] if brokers else []
+        )
         try:
             return views_of(self._cluster.ask(request, brokers=turned, timeout_s=ANSWER_TIMEOUT_S))
         except wire.Unanswered:

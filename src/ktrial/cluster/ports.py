@@ -39,4 +39,6 @@ def check_free(ports: tuple[int, ...]) -> None:
     for port in ports:
         if not is_free(port):
             what = f"Port {port} on 127.0.0.1 is taken by another program."
-            raise UsageProblem(what, mend="End that program, or leave the port out and ktrial finds free ones.")
+            raise UsageProblem(
+                what, mend="End that program, or leave the port out and ktrial finds free ones."
+            )

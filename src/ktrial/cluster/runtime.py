@@ -57,7 +57,14 @@ class Runtime:
     @property
     def aot_path(self) -> Path:
         """Where the AOT cache for this very combination belongs."""
-        parts = [self.java.version, str(self.java.path), lock_text(), str(self.agent), *NODE_FLAGS, self.classpath]
+        parts = [
+            self.java.version,
+            str(self.java.path),
+            lock_text(),
+            str(self.agent),
+            *NODE_FLAGS,
+            self.classpath,
+        ]
         parts += [f"{jar.stat().st_size}:{jar.stat().st_mtime_ns}" for jar in (*self.jars, self.agent)]
         return self.folder / f"aot-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.cache"
 

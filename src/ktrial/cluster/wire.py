@@ -52,7 +52,9 @@ class Wire:
         """Use it in a `with`."""
         return self
 
-    def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None) -> None:
+    def __exit__(
+        self, _t: type[BaseException] | None, _e: BaseException | None, _b: TracebackType | None
+    ) -> None:
         """Close the connection."""
         self.close()
 

@@ -66,7 +66,9 @@ class Hold:
 
     def inject(self, cluster: EmbeddedCluster) -> Injected:
         """Hold; it lands with the first byte held."""
-        rules = [Rule.hold(f"broker-{broker}-clients", self.client, self.direction) for broker in self.brokers]
+        rules = [
+            Rule.hold(f"broker-{broker}-clients", self.client, self.direction) for broker in self.brokers
+        ]
         return _in_force("hold", tuple(f"broker-{broker}" for broker in self.brokers), cluster, rules)
 
 

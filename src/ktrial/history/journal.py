@@ -74,8 +74,8 @@ class Journal:
         self._files: dict[str, int] = {}
         with _disk_trouble(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for kind in ROWS:
-                self._open(kind, ROWS[kind].itemsize)
+            for kind, layout in ROWS.items():
+                self._open(kind, layout.itemsize)
             for kind in ("names", "ndjson"):
                 self._open(kind, 0)
         self._numbers.update(

@@ -110,13 +110,17 @@ def _split(rows: pl.DataFrame) -> Tables | None:
 def _sound(name: str, frame: pl.DataFrame) -> bool:
     """Return whether every row of a bulk table obeys the contract."""
     must = {"t", "actor", "op", "outcome"}
-    shapes = [(op, outcome, shape) for op in BULK for outcome, shape in CONTRACT[op].items() if shape.table == name]
+    shapes = [
+        (op, outcome, shape) for op in BULK for outcome, shape in CONTRACT[op].items() if shape.table == name
+    ]
     must |= set.intersection(*(set(shape.must) for _, _, shape in shapes))
     checks = [pl.col(column).null_count() == 0 for column in sorted(must)]
     checks += [(pl.col(column) >= least).all() for column, least in SMALLEST.items()]
     checks.append(pl.col("outcome").is_in([outcome for _, outcome, _ in shapes]).all())
     if name == "completions":
-        placed = pl.col("topic").is_not_null() & pl.col("partition").is_not_null() & pl.col("offset").is_not_null()
+        placed = (
+            pl.col("topic").is_not_null() & pl.col("partition").is_not_null() & pl.col("offset").is_not_null()
+        )
         checks.append((placed | (pl.col("outcome") != OUTCOMES[0])).all())
     if name == "reads":
         checks.append(pl.col("isolation").is_in(ISOLATIONS).all())

@@ -134,8 +134,8 @@ def _rows(matrix: NDArray[np.uint8]) -> list[bytes]:
 
 @lru_cache(maxsize=4)
 def _fillers(seed: int, length: int) -> NDArray[np.uint8]:
-    """Return different fillers, so that neighbours in a batch do not look alike to a compressor; at most 1 MiB of them."""
+    """Return at most 1 MiB of different fillers, so that neighbours in a batch do not look alike to a compressor."""
     count = max(1, min(MOST_FILLERS, FILLERS_BYTES // (length + 1)))
-    letters = random.Random(seed).choices(_LETTERS, k=length + STRIDE * count)  # noqa: S311 - filler, no secret
+    letters = random.Random(seed).choices(_LETTERS, k=length + STRIDE * count)
     pool = np.frombuffer(bytes(letters), dtype=np.uint8)
     return np.ascontiguousarray(pool[STRIDE * np.arange(count)[:, None] + np.arange(length)[None, :]])

@@ -5,19 +5,35 @@ Every function here returns a frozen `Claim`, which is called with a history. `e
 
 from ktrial.judges.claim import Claim, all_of
 from ktrial.judges.vocabulary import (
+    all_read_by,
+    costs_in_order,
     everything,
     in_order,
+    keys_together,
     no_duplicates,
     nothing_lost,
     nothing_missing,
+    read_in_send_order,
+    reads_on,
+    replicas_agree,
+    stays_in_sync,
+    writes_continue,
 )
 
 __all__ = [
     "Claim",
     "all_of",
+    "all_read_by",
+    "costs_in_order",
     "everything",
     "in_order",
+    "keys_together",
     "no_duplicates",
     "nothing_lost",
     "nothing_missing",
+    "read_in_send_order",
+    "reads_on",
+    "replicas_agree",
+    "stays_in_sync",
+    "writes_continue",
 ]

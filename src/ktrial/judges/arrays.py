@@ -55,7 +55,16 @@ class Column:
         """Return the values at the given rows."""
         if self._whole is not None:
             return self._whole[rows]
-        return self._series.gather(pl.Series(rows, dtype=pl.UInt32)).cast(pl.Int64).fill_null(NOTHING).to_numpy()
+        return (
+            self._series.gather(pl.Series(rows, dtype=pl.UInt32)).cast(pl.Int64).fill_null(NOTHING).to_numpy()
+        )
+
+    def at(self, rows: NDArray[np.signedinteger]) -> NDArray[np.int64]:
+        """Return the values at the given rows, and -1 for row -1."""
+        there = rows != NOTHING
+        values = np.full(rows.size, NOTHING, np.int64)
+        values[there] = self.take(rows[there])
+        return values
 
 
 def pieces(rows: int, step: int = PIECE_ROWS) -> Iterator[slice]:

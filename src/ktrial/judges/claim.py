@@ -94,8 +94,15 @@ def _summary(
     verdict: Verdict, every: list[Findings], breaks: frozenset[str], reasons: tuple[Text, ...]
 ) -> Text:
     if verdict is Verdict.INCONCLUSIVE:
-        return Text(ko=f"결론을 낼 수 없습니다: {reasons[0].ko}", en=f"Nothing can be concluded: {reasons[0].en}")
-    said = [found.headline for findings in every for found in findings.found if found.count and found.kind in breaks]
+        return Text(
+            ko=f"결론을 낼 수 없습니다: {reasons[0].ko}", en=f"Nothing can be concluded: {reasons[0].en}"
+        )
+    said = [
+        found.headline
+        for findings in every
+        for found in findings.found
+        if found.count and found.kind in breaks
+    ]
     if verdict is Verdict.HELD:
         said = [findings.held for findings in every if findings.held is not None]
     said = list(dict.fromkeys(said)) or [NOTHING_FOUND]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ktrial.judges.arrays import pieces
 from ktrial.judges.claim import Findings
 from ktrial.judges.ledger import FATE_OK_SOMEWHERE, FATE_UNACKNOWLEDGED
 from ktrial.verdict import Doubt, Text
@@ -39,10 +40,13 @@ class NotVacuous:
     """The part that doubts a run in which nothing was sent."""
 
     def __call__(self, case: Case) -> Findings:
-        """Return a doubt when nothing was acknowledged, and nothing sent without acknowledgement."""
-        fate = case.ledger.fate
-        answered = case.ledger.written.any() or np.isin(fate, (FATE_UNACKNOWLEDGED, FATE_OK_SOMEWHERE)).any()
-        return Findings(doubts=() if answered else (NOTHING_SENT,))
+        """Return a doubt when nothing was acknowledged, nothing sent without acknowledgement, and nothing is there."""
+        ledger = case.ledger
+        answered = (
+            ledger.written.any() or np.isin(ledger.fate, (FATE_UNACKNOWLEDGED, FATE_OK_SOMEWHERE)).any()
+        )
+        there = any(ledger.log_piece(piece).size for piece in pieces(0 if answered else ledger.places.cells))
+        return Findings(doubts=() if answered or there else (NOTHING_SENT,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def _transactions(
     txn = Column(ledger.history.calls, "txn")
     if txn.empty or not hidden.any():
         return np.zeros(gone.size, dtype=bool), np.zeros(gone.size, dtype=bool)
-    codes = np.where(call_rows >= 0, txn.take(np.maximum(call_rows, 0)), NOTHING)
+    codes = txn.at(call_rows)
     last = ledger.history.txns.sort("t").group_by("txn").agg(pl.col("outcome").last().cast(pl.String))
     by_outcome = {
         outcome: last.filter(pl.col("outcome") == outcome)["txn"].to_physical().to_numpy()
@@ -138,7 +138,7 @@ def _sort_out_silent(ledger: Ledger, tally: Absent, silent: NDArray[np.int64]) -
     if not silent.size:
         return
     call_rows = ledger.ids.call_rows(silent)
-    codes = Column(ledger.history.calls, "topic").take(np.maximum(call_rows, 0)).astype(np.int64)
+    codes = Column(ledger.history.calls, "topic").at(call_rows)
     ends = ledger.ends
     whole = [
         code

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SPARE: Final = 1024  # a handful of records may lie anywhere and still be addressed directly
 MOST_CELLS_PER_RECORD: Final = 2
-SCATTER: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no two ids share a key (Fibonacci hashing, Knuth 6.4)
+SCATTER: Final = np.uint64(
+    0x9E3779B97F4A7C15
+)  # odd, so that no two ids share a key (Fibonacci hashing, Knuth 6.4)
 TABLES: Final = ("completions", "reads")
 
 
@@ -103,7 +105,9 @@ class Ids:
         )
         for table, rows in missing.items():
             if rows.size:
-                self._found[table][rows] = calls + np.searchsorted(self._others, self.columns[table].take(rows))
+                self._found[table][rows] = calls + np.searchsorted(
+                    self._others, self.columns[table].take(rows)
+                )
         self.size = calls + self._others.size
 
 

@@ -31,7 +31,11 @@ def record_of(case: Case, position: int) -> dict[str, object]:
     row = int(ledger.ids.call_rows(np.array([position]))[0])
     if row != NOTHING:
         call = case.history.calls.row(row, named=True)
-        example |= {"topic": call["topic"], "actor": call["actor"], "called_s": case.witness.seconds(call["t"])}
+        example |= {
+            "topic": call["topic"],
+            "actor": call["actor"],
+            "called_s": case.witness.seconds(call["t"]),
+        }
     return example
 
 
@@ -45,7 +49,7 @@ def spot_of(ledger: Ledger, address: int) -> dict[str, object]:
     }
 
 
-def _starts(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+def starts_of(cells: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where each run of equal cells starts, and the end of the last one."""
     if not cells.size:
         return np.zeros(1, np.int64)
@@ -55,7 +59,7 @@ def _starts(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 def _overwritten(case: Case) -> Found:
     ledger = case.ledger
     addresses, positions = ledger.overwritten
-    starts = _starts(addresses)
+    starts = starts_of(addresses)
     examples = []
     for start, end in zip(starts[:MAX_EXAMPLES], starts[1:], strict=False):
         records = sorted(ledger.name(int(position)) for position in positions[start:end][:MAX_EXAMPLES])
@@ -86,7 +90,9 @@ def _listed(values: object) -> str:
 def _phantom(case: Case) -> Found:
     rows = case.ledger.strange_rows
     spots = case.history.reads[rows].unique(["id", "topic", "partition", "offset"])
-    examples = [_strange(case, row) for row in spots.sort("t", "offset").head(MAX_EXAMPLES).iter_rows(named=True)]
+    examples = [
+        _strange(case, row) for row in spots.sort("t", "offset").head(MAX_EXAMPLES).iter_rows(named=True)
+    ]
     count = spots.height
     headline = Text(
         ko=f"읽은 메시지 {count}개는 그대로 보낸 적이 없는 것입니다.",
@@ -110,7 +116,9 @@ PHANTOM = {
     "never sent": Text(ko="보낸 기록이 없음", en="it was never sent"),
     "payload damaged": Text(ko="내용의 검사합이 틀림", en="its payload has a wrong checksum"),
     "another topic": Text(ko="다른 토픽으로 보낸 메시지", en="it was sent to another topic"),
-    "another partition": Text(ko="다른 파티션에서 승인된 메시지", en="it was acknowledged on another partition"),
+    "another partition": Text(
+        ko="다른 파티션에서 승인된 메시지", en="it was acknowledged on another partition"
+    ),
     "another key": Text(ko="다른 키로 보낸 메시지", en="it was sent with another key"),
 }
 
@@ -151,7 +159,7 @@ def _failed(case: Case) -> Found:
 def _duplicate(case: Case) -> Found:
     ledger = case.ledger
     positions, addresses = ledger.repeats
-    starts = _starts(positions)
+    starts = starts_of(positions)
     count = starts.size - 1
     examples = []
     for start, end in zip(starts[:MAX_EXAMPLES], starts[1:], strict=False):

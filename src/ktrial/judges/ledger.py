@@ -242,5 +242,3 @@ def topic_places(ledger: Ledger) -> dict[int, list[int]]:
     for place, code in enumerate(ledger.places.topic_codes.tolist()):
         found.setdefault(code, []).append(place)
     return found
-
-

@@ -36,7 +36,9 @@ class Places:
         self.topic_codes = found["topic"].to_physical().cast(pl.Int64).to_numpy()
         self.partitions = found["partition"].cast(pl.Int64).to_numpy()
         self.low = found["low"].to_numpy()
-        span = np.maximum(found["high"].to_numpy() - self.low + 1, 0).astype(object)  # beyond 64 bits, if need be
+        span = np.maximum(found["high"].to_numpy() - self.low + 1, 0).astype(
+            object
+        )  # beyond 64 bits, if need be
         self.count = len(self.topics)
         self._shortcuts()
         rows = history.completions.height + history.reads.height
@@ -49,7 +51,9 @@ class Places:
 
     def of(self, topics: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of each (topic code, partition) of completions, reads or ends; -1 where either is null."""
-        cell = self._topic_cell[topics] + partitions  # a null is -1: the last topic's cell, which leads nowhere
+        cell = (
+            self._topic_cell[topics] + partitions
+        )  # a null is -1: the last topic's cell, which leads nowhere
         if self._place_at is not None:
             return self._place_at[cell]
         near = np.minimum(np.searchsorted(self._cells, cell), self._cells.size - 1)
@@ -110,7 +114,9 @@ class Places:
 def _found(history: History) -> pl.DataFrame:
     """Return topic, partition, lowest and highest offset of every partition that a row names."""
     spans = [_spans(frame) for frame in (history.completions, history.reads)]
-    spans.append(history.ends.select("topic", "partition", low=pl.lit(None, pl.Int64), high=pl.lit(None, pl.Int64)))
+    spans.append(
+        history.ends.select("topic", "partition", low=pl.lit(None, pl.Int64), high=pl.lit(None, pl.Int64))
+    )
     return (
         pl.concat(spans)
         .group_by("topic", "partition")

@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING, Final
 
 from ktrial.judges.claim import Claim
 from ktrial.judges.conditions import Conditions, NotVacuous, ReadToEnd
+from ktrial.judges.cost import CostOrder
 from ktrial.judges.delivery import Delivery
+from ktrial.judges.keys import Keys
 from ktrial.judges.kinds import BREAKS_ANYWAY, SAFETY, checked
 from ktrial.judges.order import Order
+from ktrial.judges.progress import Progress
+from ktrial.judges.readers import AllRead, Continuity
+from ktrial.judges.readorder import ReadOrder
+from ktrial.judges.replication import InSync, ReplicasAlike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-READ: Final = (Conditions(), NotVacuous(), ReadToEnd())
+RUN: Final = (Conditions(), NotVacuous())
+READ: Final = (*RUN, ReadToEnd())
 
 
 def nothing_lost() -> Claim:
-    """No acknowledged record is gone."""
+    """No acknowledged record is gone, and nothing is in the log that should not be."""
     return Claim((*READ, Delivery()), SAFETY)
 
 
@@ -36,6 +43,58 @@ def in_order() -> Claim:
     return Claim((*READ, Order()), frozenset({"reordered", "overtaken"}))
 
 
+def read_in_send_order() -> Claim:
+    """Each reader met the records of a topic, over all its partitions, in the order of sending."""
+    return Claim((*RUN, ReadOrder()), frozenset({"out_of_order_read"}))
+
+
+def keys_together() -> Claim:
+    """All records of one key are on one partition of their topic."""
+    return Claim((*READ, Keys(needed=True)), frozenset({"key_split"}))
+
+
+def all_read_by(reader: str) -> Claim:
+    """The reader, an actor or a group, read every record of the final log."""
+    return Claim((*READ, AllRead(reader)), frozenset({"unread"}))
+
+
+def reads_on() -> Claim:
+    """Readers with assigned partitions neither skip known records nor go back."""
+    return Claim((*RUN, Continuity()), frozenset({"skipped", "rewound"}))
+
+
+def stays_in_sync() -> Claim:
+    """The ISR of no partition ever shrinks."""
+    return Claim((*RUN, InSync(needed=True)), frozenset({"isr_shrank"}))
+
+
+def writes_continue(limit_s: float | None = None) -> Claim:
+    """No write is refused, and no gap between acknowledgements is longer than `limit_s` while someone waits."""
+    return Claim((*RUN, Progress(limit_s, needed=True)), frozenset({"stalled", "refused"}))
+
+
+def replicas_agree() -> Claim:
+    """The replicas' logs are the same, batch by batch, below their smallest common end."""
+    return Claim((Conditions(), ReplicasAlike(needed=True)), frozenset({"replicas_differ"}))
+
+
+def costs_in_order(actors: tuple[str, ...]) -> Claim:
+    """Median latency grows in the order in which the actors are named."""
+    return Claim((*RUN, CostOrder(tuple(actors))), frozenset({"cheaper_than_claimed"}))
+
+
 def everything(claims: Iterable[str] = ()) -> Claim:
-    """Return the claim made of all judges; raises UsageProblem for a claim that names no kind."""
-    return Claim((*READ, Delivery(), Order()), BREAKS_ANYWAY | checked(claims))
+    """Return all judges whose records may be in a history, as `ktrial judge` applies them.
+
+    Kinds that are numbers do not break it unless claimed. Raises UsageProblem for a claim that names no such kind.
+    """
+    claimed = checked(claims)
+    parts = [
+        *READ, Delivery(), Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
+        InSync(needed="isr_shrank" in claimed), Progress(needed=bool({"stalled", "refused"} & claimed)),
+    ]  # fmt: skip
+    if "out_of_order_read" in claimed:
+        parts.append(ReadOrder())
+    if "unread" in claimed:
+        parts.append(AllRead())
+    return Claim(tuple(parts), BREAKS_ANYWAY | claimed)

@@ -66,14 +66,17 @@ class Witness:
     def faults(self) -> tuple[Fault, ...]:
         """All faults in the order they began: each injection with the landing and healing that followed it."""
         faults: list[Fault] = []
-        for (name, target), rows in self._history.faults.sort("t").group_by("fault", "target", maintain_order=True):
+        for (name, target), rows in self._history.faults.sort("t").group_by(
+            "fault", "target", maintain_order=True
+        ):
             spans: list[dict[str, int]] = []
             for t, outcome in rows.select("t", pl.col("outcome").cast(pl.String)).iter_rows():
                 if not spans or outcome in spans[-1] or outcome == "injected":
                     spans.append({})
                 spans[-1][outcome] = t
             faults += [
-                Fault(str(name), str(target), s.get("injected"), s.get("landed"), s.get("healed")) for s in spans
+                Fault(str(name), str(target), s.get("injected"), s.get("landed"), s.get("healed"))
+                for s in spans
             ]
         return tuple(sorted(faults, key=lambda fault: fault.began_ns))
 
@@ -88,7 +91,9 @@ class Witness:
         if self._history.leaders.is_empty():
             return None
         rows = self._history.leaders.filter(
-            (pl.col("topic") == topic) & (pl.col("partition") == partition) & (pl.col("t") <= t_ns if t_ns else True)
+            (pl.col("topic") == topic)
+            & (pl.col("partition") == partition)
+            & (pl.col("t") <= t_ns if t_ns else True)
         ).sort("t")
         leader = rows["leader"][-1] if rows.height else -1
         return int(leader) if leader >= 0 else None
@@ -97,7 +102,11 @@ class Witness:
         """Return where, by whom and when a record was acknowledged; `record` is an example of `acknowledgement`."""
         place = self.place(str(record["topic"]), int(str(record["partition"])))
         broker, at = record.get("acknowledged_by"), record["acknowledged_s"]
-        by = Text(ko=f"브로커 {broker} ", en=f" by broker {broker}") if broker is not None else Text(ko="", en="")
+        by = (
+            Text(ko=f"브로커 {broker} ", en=f" by broker {broker}")
+            if broker is not None
+            else Text(ko="", en="")
+        )
         return Text(
             ko=f"메시지 {record['id']}, {place.ko}, 오프셋 {record['offset']}, {at:.3f}초에 {by.ko}승인",
             en=f"record {record['id']}, {place.en}, offset {record['offset']}, acknowledged{by.en} at {at:.3f} s",
@@ -118,7 +127,9 @@ class Witness:
         """Return what befell a broker after a time, if anything did."""
         for fault in self.faults:
             if fault.target == f"broker-{broker}" and fault.began_ns >= t_ns:
-                what = FELLED.get(fault.name, Text(ko=f"장애({fault.name})를 겪음", en=f"met the fault {fault.name}"))
+                what = FELLED.get(
+                    fault.name, Text(ko=f"장애({fault.name})를 겪음", en=f"met the fault {fault.name}")
+                )
                 at = self.seconds(fault.began_ns)
                 return Text(
                     ko=f"브로커 {broker}{topic_mark(broker)} {at:.3f}초에 {what.ko}",

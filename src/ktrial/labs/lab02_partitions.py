@@ -44,7 +44,10 @@ def order_by_partition_count(stage: Stage, partitions: int) -> None:
         en="Do records of one key always stay together on one partition, in order?",
     ),
     varies="how the partition is chosen",
-    predict={"by the key (partitioner=murmur2_random)": HELD, "as if there were no key (partitioner=random)": BROKEN},
+    predict={
+        "by the key (partitioner=murmur2_random)": HELD,
+        "as if there were no key (partitioner=random)": BROKEN,
+    },
     judge=all_of(keys_together(), in_order()),
     by_hand=(
         "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"

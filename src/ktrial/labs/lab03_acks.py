@@ -12,7 +12,11 @@ from ktrial.verdict import BROKEN, HELD, Text
 
 ORDERS = Topic("orders", partitions=1, replicas=3, min_in_sync=2)
 UNCLEAN = Topic(
-    "orders-unclean", partitions=1, replicas=3, min_in_sync=1, settings={"unclean.leader.election.enable": "true"}
+    "orders-unclean",
+    partitions=1,
+    replicas=3,
+    min_in_sync=1,
+    settings={"unclean.leader.election.enable": "true"},
 )
 EVENTS = Topic("events", partitions=1, replicas=3, min_in_sync=2)
 

@@ -25,7 +25,7 @@ def show_ending(result: RunResult, screen: Screen, language: Language) -> None:
     if result.score:
         score = f"{word('your score', language)}: {result.score['right']} / {result.score['of']}"
         screen.result((score, "bold"))
-    screen.result((f"{word('run folder', language)}: {result.folder}", ""))
+    screen.result((f"{word('run folder', language)}: {result.folder}", ""), whole=True)
     if result.interrupted:
         screen.remark((word("interrupted", language), "bold yellow"))
 
@@ -36,7 +36,7 @@ def _by_hand(result: RunResult, screen: Screen, language: Language) -> None:
             if trial.by_hand:
                 screen.result((f"{word('by hand', language)}: {lab.name}/{trial.name}", "bold"))
                 for command in trial.by_hand:
-                    screen.result((command, ""), inset=2)
+                    screen.result((command, ""), inset=2, whole=True)
 
 
 def _table(result: RunResult, language: Language, encoding: str) -> Table:

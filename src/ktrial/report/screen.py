@@ -45,9 +45,15 @@ class Screen:
         """The encoding of the stream that results go to."""
         return self._output.encoding or "ascii"
 
-    def result(self, *segments: Segment, inset: int = 0) -> None:
-        """Print one line of results."""
-        self._print(self._results, self._output if self._plain_results else None, segments, inset)
+    def result(self, *segments: Segment, inset: int = 0, whole: bool = False) -> None:
+        """Print one line of results; a `whole` one is never broken, so that it can be copied."""
+        plain = self._output if self._plain_results else None
+        if self._results is not None and whole:
+            self._results.print(
+                " " * inset + _joined(segments), highlight=False, markup=False, soft_wrap=True
+            )
+        else:
+            self._print(self._results, plain, segments, inset)
 
     def remark(self, *segments: Segment, inset: int = 0) -> None:
         """Print one line for people."""
@@ -111,15 +117,19 @@ class Screen:
             from rich.padding import Padding  # noqa: PLC0415 - slow to import, for terminals only
             from rich.text import Text  # noqa: PLC0415
 
-            console.print(Padding(Text.assemble(*segments), (0, 0, 0, inset)), highlight=False)
+            console.print(Padding(Text.assemble(*segments), (0, 0, 0, inset), expand=False), highlight=False)
         elif plain is not None and not self._muted:
             try:
-                plain.write(" " * inset + "".join(text for text, _style in segments) + "\n")
+                plain.write(" " * inset + _joined(segments) + "\n")
                 plain.flush()
             except BrokenPipeError:
                 self._muted = True
                 with suppress(OSError, ValueError):
                     plain.close()
+
+
+def _joined(segments: Sequence[Segment]) -> str:
+    return "".join(text for text, _style in segments)
 
 
 def _console(stream: TextIO) -> Console | None:

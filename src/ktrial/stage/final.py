@@ -56,7 +56,9 @@ def dump_replicas(ground: Ground, topic: str, partition: int, broker: int) -> No
         command, capture_output=True, text=True, timeout=DUMP_LIMIT_S, check=False
     )
     if done.returncode != 0:
-        raise StageProblem(f"DumpLogSegments failed on {node.name}'s {topic}/{partition}: {done.stderr[-300:]}")
+        raise StageProblem(
+            f"DumpLogSegments failed on {node.name}'s {topic}/{partition}: {done.stderr[-300:]}"
+        )
     for batch in parsed_batches(done.stdout):
         place = {"topic": topic, "partition": partition, "broker": broker}
         ground.notebook.note("batch", "ok", **place, **batch)

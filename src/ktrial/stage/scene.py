@@ -137,7 +137,11 @@ class Stage:
 
     @contextmanager
     def consuming(
-        self, *topics: Topic, group: str | None = None, config: Mapping[str, str] | None = None, linked: bool = False
+        self,
+        *topics: Topic,
+        group: str | None = None,
+        config: Mapping[str, str] | None = None,
+        linked: bool = False,
     ) -> Iterator[ConsumerHandle]:
         """Run a consumer process while the body runs: a member of `group`, or else a reader from the beginning."""
         names = [self.topic(topic) for topic in topics]
@@ -146,7 +150,9 @@ class Stage:
             source: dict[str, object] = {"topics": names, "group": f"{PREFIX}{group}-{self._ground.turn}"}
         else:
             places = zip(topics, names, strict=True)
-            source = {"assign": [[name, number, 0] for topic, name in places for number in range(topic.partitions)]}
+            source = {
+                "assign": [[name, number, 0] for topic, name in places for number in range(topic.partitions)]
+            }
         client = self._start("consumer", settings, linked=linked, **source)
         client.await_ready()
         try:
@@ -226,7 +232,11 @@ class Stage:
         """
 
         def led() -> tuple[bool, str]:
-            leaders = {view.leader for view in self._cluster.every_view(self.topic(topic)) if view.partition == partition}
+            leaders = {
+                view.leader
+                for view in self._cluster.every_view(self.topic(topic))
+                if view.partition == partition
+            }
             return len(leaders) == 1 and not leaders & {-1, other_than}, f"leaders {sorted(leaders)}"
 
         self._await(f"a leader of {topic.name}/{partition} other than {other_than}", led, limit_s)
@@ -248,7 +258,9 @@ class Stage:
 
         def counted() -> tuple[bool, str]:
             views = [v for v in self._views(topic) if partition in {None, v.partition}]
-            come = bool(views) and all(len(v.isr) == min(count, len(v.replicas)) and v.leader >= 0 for v in views)
+            come = bool(views) and all(
+                len(v.isr) == min(count, len(v.replicas)) and v.leader >= 0 for v in views
+            )
             return come, ", ".join(f"{v.partition}: leader {v.leader} ISR {list(v.isr)}" for v in views)
 
         self._await(f"ISR of {count} in {topic.name}", counted, limit_s)
@@ -293,7 +305,9 @@ class Stage:
                 return False, str(silence)
             return seen is under, f"under-replicated: {seen}"
 
-        self._await(f"broker {leader} to call {topic.name} {'under-' if under else 'fully '}replicated", told, limit_s)
+        self._await(
+            f"broker {leader} to call {topic.name} {'under-' if under else 'fully '}replicated", told, limit_s
+        )
         self.measure("UnderReplicatedPartitions", jmx.under_replicated(node), broker=leader)
 
     # ---- the end
@@ -305,7 +319,9 @@ class Stage:
     def read_to_end(self, *topics: Topic, isolations: Sequence[str] = ("read_uncommitted",)) -> None:
         """Let the final reader read whole partitions through direct listeners: everything must be healed before."""
         if self._faults:
-            raise StageProblem(f"The final read needs a healed cluster, but {self._faults[-1].name} is in force.")
+            raise StageProblem(
+                f"The final read needs a healed cluster, but {self._faults[-1].name} is in force."
+            )
         self._await("all brokers registered", self._all_registered, STAGE_LIMIT_S)
         for topic in topics:
             self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
@@ -376,13 +392,16 @@ class Stage:
         """Return how many records the leaders' logs hold, acknowledged or not."""
         name = self.topic(topic)
         return sum(
-            jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition) for view in self._views(topic)
+            jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition)
+            for view in self._views(topic)
         )
 
     def _all_registered(self) -> tuple[bool, str]:
         for node in self._cluster.nodes.values():
             if node.state() == "died":
-                raise StageProblem(f"{node.name} died although nothing here killed it: {node.last_log_lines(1)}")
+                raise StageProblem(
+                    f"{node.name} died although nothing here killed it: {node.last_log_lines(1)}"
+                )
         registered = self._cluster.registered()
         return registered == self._cluster.brokers, f"{list(registered)} of {list(self._cluster.brokers)}"
 
@@ -390,7 +409,9 @@ class Stage:
         self._ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)
         await_condition(awaited, seen, limit_s)
 
-    def _note_fault(self, injected: Injected, outcome: str, detail: Mapping[str, object] | None = None) -> None:
+    def _note_fault(
+        self, injected: Injected, outcome: str, detail: Mapping[str, object] | None = None
+    ) -> None:
         for target in injected.targets:
             more = {} if detail is None else {"detail": dict(detail)}
             self._ground.notebook.note("fault", outcome, fault=injected.name, target=target, **more)

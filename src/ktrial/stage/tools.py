@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 LAG_LIMIT_S = 30.0
 CLOSE_LIMIT_S = 15.0
 RECORD_BYTES = 40
-PRINTED = re.compile(r"^Partition:(?P<partition>\d+)\tOffset:(?P<offset>\d+)\t(?P<key>[^\t]*)\t(?P<value>.*)$")
+PRINTED = re.compile(
+    r"^Partition:(?P<partition>\d+)\tOffset:(?P<offset>\d+)\t(?P<key>[^\t]*)\t(?P<value>.*)$"
+)
 SHOWN = ("print.partition", "print.offset", "print.key")
 
 
@@ -85,7 +87,9 @@ class Tools:
         ears = threading.Thread(target=_listen, args=(child, name, group, notebook, read), daemon=True)
         ears.start()
         try:
-            await_condition(f"group {group} to have read all", lambda: self._caught_up(child, group, topic), LAG_LIMIT_S)
+            await_condition(
+                f"group {group} to have read all", lambda: self._caught_up(child, group, topic), LAG_LIMIT_S
+            )
         finally:
             child.signal(signal.SIGTERM)
             if not child.wait(CLOSE_LIMIT_S):
@@ -96,7 +100,9 @@ class Tools:
 
     def _caught_up(self, child: Child, group: str, topic: Topic) -> tuple[bool, str]:
         if not child.alive:
-            raise StageProblem(f"kafka-console-consumer ended by itself (exit status {child.process.returncode}).")
+            raise StageProblem(
+                f"kafka-console-consumer ended by itself (exit status {child.process.returncode})."
+            )
         try:
             rows = describe_group(self.run("kafka-consumer-groups", "--describe", "--group", group))
         except StageProblem as problem:  # the group does not exist before its first member
@@ -134,4 +140,8 @@ def describe_group(printed: str) -> list[dict[str, str]]:
     """Return the rows of `kafka-consumer-groups --describe`, by column."""
     lines = [line.split() for line in printed.splitlines() if line.strip()]
     heads = next((line for line in lines if line[0] == "GROUP"), [])
-    return [dict(zip(heads, line, strict=False)) for line in lines if heads and line[0] != "GROUP" and len(line) >= len(heads)]
+    return [
+        dict(zip(heads, line, strict=False))
+        for line in lines
+        if heads and line[0] != "GROUP" and len(line) >= len(heads)
+    ]

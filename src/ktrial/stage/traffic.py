@@ -74,7 +74,9 @@ class ProducerHandle:
         if then is ACKNOWLEDGED:
             self.await_outcomes(limit_s)
         elif then is APPENDED:
-            self._await(f"{count} records in the leaders' logs", lambda: self._log_end() - before, count, limit_s)
+            self._await(
+                f"{count} records in the leaders' logs", lambda: self._log_end() - before, count, limit_s
+            )
         return range(first, first + count)
 
     @contextmanager
@@ -106,7 +108,9 @@ class ProducerHandle:
 
         def settled() -> int:
             tally = self.tally()
-            return int(tally["called"] == sum(tally[word] for word in ("ok", "failed", "unknown", "unacknowledged")))
+            return int(
+                tally["called"] == sum(tally[word] for word in ("ok", "failed", "unknown", "unacknowledged"))
+            )
 
         self._await("an outcome of every record", settled, 1, limit_s)
 
@@ -132,7 +136,9 @@ class ProducerHandle:
         while (now := seen()) < wanted:
             self._client.check_alive()
             if time.monotonic() > deadline:
-                raise WaitTimedOut(f"{awaited} of {self.actor}", limit_s, f"{now} of {wanted}; {self.tally()}")
+                raise WaitTimedOut(
+                    f"{awaited} of {self.actor}", limit_s, f"{now} of {wanted}; {self.tally()}"
+                )
             time.sleep(LOOK_S)
 
 
