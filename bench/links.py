@@ -1,8 +1,8 @@
 """What a link costs: throughput and latency through the relay (ours) against the direct path (baseline).
 
 First plain sockets on loopback: one bulk stream, and small requests that each await their answer. Then real
-Kafka: a producer through the brokers' linked listeners against their direct ones (replication passes links either
-way). The relay's own processor time is told as well, because the brokers share the machine with it.
+Kafka: a producer through the brokers' linked listeners against their direct ones (replication passes links in
+both cases). The relay's own processor time is told as well, because the brokers share the machine with it.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class Environment:
                     return
                 if any(words in told for words in NO_SPACE):
                     raise _failure(f"pip could not install into {self.folder}", told)
-            say(f"Fetching {_few(missing)}: about {lock.megabytes} MB if none is kept from before.")
+            say(f"Fetching {_few(missing)} (the whole set is about {lock.megabytes} MB).")
             status, told = _run_seen([*pip, "download", "--dest", str(wheels), *_exactly(locked)], held, both)
             if status:
                 raise _failure(

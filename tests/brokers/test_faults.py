@@ -50,8 +50,9 @@ def test_a_leader_cut_off_from_its_peers_is_replaced(staged: Staged, tmp_path: P
             producer.sends(50)
             cut = stage.inject(Cut(leader))
             assert stage.wait_for_leader(ORDERS, other_than=leader) != leader
-            producer.sends(50)
+            producer.sends(50, then=NOTHING)  # to a leader that does not know of its successor
             stage.undo(cut)
+            producer.await_outcomes()
         stage.heal()
         stage.read_to_end(ORDERS)
     assert _outcomes(tmp_path, "cut") == ["injected", "landed", "healed"]

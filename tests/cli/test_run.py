@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +12,9 @@ from ktrial.errors import MachineProblem
 from ktrial.verdict import HELD, INCONCLUSIVE
 
 if TYPE_CHECKING:
-    from conftest import FakeRunner
+    from pathlib import Path
+
+    from tests.cli.conftest import FakeRunner
 
 
 def _runs(tmp_path: Path) -> list[str]:
@@ -56,7 +57,7 @@ def test_korean_is_spoken_where_asked_for(
 def test_json_is_all_that_json_prints(
     fake_runner: FakeRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """stdout is the report and nothing else, and the same as report.json; stderr is silent in a pipe."""
+    """The output is the report and nothing else, and the same as report.json; stderr is silent in a pipe."""
     assert enter(["run", "--json", "--seed", "11", *_runs(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert err == ""

@@ -6,6 +6,7 @@ It says how many of each kind a history has, straight from the rules, and nothin
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class _Model:
         for row in sorted(self.completions, key=lambda row: (RANK[row["outcome"]], row["t"])):
             self.outcomes.setdefault(row["id"], row)
         self.reads = list(history.reads.iter_rows(named=True))
+        self.every_end = list(history.ends.iter_rows(named=True))
         self.ends = self._ends(history)
         self.final = [row for row in self.reads if self._is_final(row)]
         self.log: dict[int, list[tuple[str, int, int]]] = defaultdict(list)
@@ -84,6 +86,7 @@ class _Model:
         found["unknown_tally"] = len(unknown | (set(self.calls) - set(self.outcomes)))
         found["reordered"], found["overtaken"] = self._inversions()
         found["key_split"] = self._split()
+        found["skipped"], found["rewound"] = self._jumps()
         return found
 
     def _absent(self, record: int, outcome: Row) -> str:
@@ -141,6 +144,7 @@ class _Model:
 
     def _inversions(self) -> tuple[int, int]:
         first = {record: spots[0] for record, spots in self.log.items() if record in self.calls}
+        first = {record: at for record, at in first.items() if self._at_home(record, at)}
         reordered, overtaken = set(), set()
         for low, at in first.items():
             for high, above in first.items():
@@ -153,6 +157,31 @@ class _Model:
                 if outcome and outcome["outcome"] == "ok" and outcome["t"] < one["t"]:
                     overtaken.add(low)
         return len(reordered), len(overtaken)
+
+    def _jumps(self) -> tuple[int, int]:
+        known = {(row["topic"], row["partition"], row["offset"]) for row in self.reads}
+        lives: dict[tuple[object, ...], list[tuple[int, int]]] = defaultdict(list)
+        for row in self.reads:
+            if row["group"] is None:
+                place = (row["topic"], row["partition"], row["actor"], row["isolation"])
+                ended = sum(
+                    (end["topic"], end["partition"], end["actor"], end["isolation"]) == place and end["t"] < row["t"]
+                    for end in self.every_end
+                )
+                lives[*place, ended].append((row["t"], row["offset"]))
+        skipped = rewound = 0
+        for (topic, partition, *_), reads in lives.items():
+            offsets = [offset for _, offset in sorted(reads)]
+            for before, after in pairwise(offsets):
+                rewound += after <= before
+                skipped += any(at[:2] == (topic, partition) and before < at[2] < after for at in known)
+        return skipped, rewound
+
+    def _at_home(self, record: int, at: tuple[str, int, int]) -> bool:
+        outcome = self.outcomes.get(record)
+        if outcome is None or outcome["outcome"] != "ok":
+            return True
+        return (outcome["topic"], outcome["partition"]) == at[:2]
 
     def _split(self) -> int:
         where: dict[tuple[str, str], set[int]] = defaultdict(set)

@@ -23,6 +23,10 @@ class Playing:
         """Start with nothing."""
         self.rows: dict[str, list[Row]] = {name: [] for name in TABLES}
 
+    def __repr__(self) -> str:
+        """Show all rows, for a failed test."""
+        return "\n".join(f"{name}: {row}" for name, rows in self.rows.items() for row in rows)
+
     def add(self, table: str, **row: object) -> Self:
         """Write one row."""
         self.rows[table].append(row)

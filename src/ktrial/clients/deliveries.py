@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NOWHERE = -1
 """The offset of a record whose place the broker did not tell (acks=0)."""
 LOGGED_FAILURES = 20
+NOT_TOLD = -1
 
 
 class Deliveries:
@@ -70,7 +71,12 @@ class Deliveries:
     def refused(self, topic: str, ids: NDArray[np.int64], error: KafkaError) -> None:
         """Write down records that the library did not take: they were never queued, so they have failed."""
         rows = self._rows(len(ids), Outcome.FAILED, self._journal.name(self._name_of(error)))
-        rows["id"], rows["topic"], rows["partition"], rows["offset"] = ids, self._journal.name(topic), -1, -1
+        rows["id"], rows["topic"], rows["partition"], rows["offset"] = (
+            ids,
+            self._journal.name(topic),
+            NOT_TOLD,
+            NOT_TOLD,
+        )
         self._finish(rows, Outcome.FAILED)
 
     def _callback(self) -> Callable[[KafkaError | None, Message], None]:
@@ -117,3 +123,8 @@ class Deliveries:
     def _name_of(self, error: KafkaError) -> str:
         """Return the table's name of the code; `KafkaError.name()` differs from the attribute's for a few codes."""
         return self._code_names.get(error.code(), error.name())
+
+
+def _or_none_told(place: int | None) -> int:
+    """Return an offset or partition, or -1 where the library tells none (acks=0, or never sent)."""
+    return NOT_TOLD if place is None else place

@@ -118,6 +118,8 @@ class Client:
         if not self.child.wait(limit_s):
             self.child.kill()
         self._listener.join(5)
+        if self.child.process.stdout:
+            self.child.process.stdout.close()
 
     def _write(self, message: Mapping[str, Any]) -> None:
         stdin: IO[bytes] | None = self.child.process.stdin

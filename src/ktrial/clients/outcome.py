@@ -5,9 +5,9 @@ record was written: an answer may be lost after the append. So everything is `un
 
 A refusal of one attempt is not the refusal of the record. The library reports the last error only, and a batch
 whose answer was lost is sent again: the broker appended the first attempt, shrank its ISR, and refused the second
-with NOT_ENOUGH_REPLICAS before it looked for a repetition. The library's purge, too, gives _PURGE_QUEUE to what waits for
-its *second* attempt. Such errors are `failed` only where the settings allow a single attempt (`retries=0`).
-(Jepsen's Redpanda suite counts only authorization, fencing and the like as failed, and leaves NOT_ENOUGH_REPLICAS open.)
+with NOT_ENOUGH_REPLICAS before it looked for a repetition. The library's purge, too, gives _PURGE_QUEUE to what
+waits for its *second* attempt. Such errors are `failed` only where the settings allow a single attempt (`retries=0`).
+(Jepsen's Redpanda suite names authorization and a few more as failed, and leaves NOT_ENOUGH_REPLICAS open.)
 
 Not covered here: what `produce()` itself refuses. It was never queued, and is `failed` whatever the error.
 """

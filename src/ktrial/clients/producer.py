@@ -152,7 +152,9 @@ class ProducerProcess:
         rows = np.empty(len(ids), dtype=CALL)
         rows["id"], rows["topic"], rows["txn"] = ids, self._journal.name(topic), NO_NAME
         rows["key"] = NO_NAME if keys is None else self._journal.names(keys)
-        rows["t"] = time.monotonic_ns()
+        rows["t"] = time.monotonic_ns() + np.arange(
+            len(ids)
+        )  # the order within a batch is part of the history
         self._journal.calls(rows)
 
     def _produce(
@@ -160,9 +162,15 @@ class ProducerProcess:
     ) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
         """Give records to the library; return those for which its queue had no room, to be offered again."""
         partition = -1 if send.partition is None else send.partition
-        taken = self._producer.produce_batch(
-            send.topic, messages, partition=partition, on_delivery=self.deliveries.callback
-        )
+        try:
+            taken = self._producer.produce_batch(
+                send.topic, messages, partition=partition, on_delivery=self.deliveries.callback
+            )
+        except (
+            confluent_kafka.KafkaException
+        ) as refusal:  # a fatal error of before: it takes nothing any more
+            self.deliveries.refused(send.topic, ids, refusal.args[0])
+            return [], ids[:0]
         if taken == len(messages):
             return [], ids[:0]
         waiting = []

@@ -120,6 +120,11 @@ def check(role: Role, chosen: Mapping[str, Setting]) -> None:
 
     The library's own parser decides, so this cannot be stricter or laxer than the run itself.
     """
+    if str(chosen.get("delivery.report.only.error", False)).lower() in ("true", "t", "1"):
+        raise UsageProblem(
+            "With delivery.report.only.error=true the client does not tell what was acknowledged.",
+            mend="Leave it out: the history needs every delivery report.",
+        )
     whole = {**complete(role, chosen), "log_level": 0}
     for address in ("bootstrap.servers", "metadata.broker.list"):
         whole.pop(address, None)

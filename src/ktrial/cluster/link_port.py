@@ -1,10 +1,9 @@
 """The listening side of a link: it listens exactly while its target does.
 
 A client of a dead broker must be refused, as the kernel would refuse it, and neither be accepted and dropped
-(Kafka's clients take an accepted connection for a success and start their back-off anew) nor be kept waiting.
-So the link keeps one idle connection of its own to the target, the watch. While the watch stands the link
-listens; when it breaks and the target refuses another, the link stops listening (its port stays bound) and
-tries again every 20 ms.
+(which doubles the connections that fail during a boot) nor be kept waiting. So the link keeps one idle connection
+of its own to the target, the watch. While the watch stands the link listens; when it breaks and the target refuses
+another, the link stops listening (its port stays bound) and tries again every 20 ms.
 """
 
 from __future__ import annotations

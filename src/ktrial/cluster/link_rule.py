@@ -112,10 +112,11 @@ class Rule:
 def peers_of_broker(node: int) -> tuple[str, str, str]:
     """Return the patterns of all client ids under which one broker or controller calls the others.
 
-    Replication and transaction markers, metadata fetches (the quorum), heartbeats with ISR changes; as seen
-    on the connections of Kafka 4.3.1.
+    As seen on Kafka 4.3.1: `broker-2-fetcher-0` (replication; transaction markers have the same prefix),
+    `raft-client-2` (metadata) and `AddPartitionsManager-client-2` (transactions), plain `2` (heartbeats, ISR changes).
+    Meant for internal links: a client of somebody else may call itself the same.
     """
-    return (f"broker-{node}-*", f"raft-client-{node}", f"{node}")
+    return (f"broker-{node}-*", f"*-client-{node}", f"{node}")
 
 
 @dataclass(slots=True, eq=False)

@@ -67,14 +67,15 @@ def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 
     Raises polars' own errors when a value does not fit its column: the caller made the frame and knows its source.
     """
-    columns = []
+    columns: list[pl.Expr] = []
     for column, kind in TABLES[name].items():
         value = pl.col(column) if column in frame.columns else pl.lit(None)
         value = value.cast(kind)
         if column in WHERE_ABSENT:
             value = value.fill_null(WHERE_ABSENT[column])
         columns.append(value.alias(column))
-    if frame.schema == pl.Schema(TABLES[name]):
+    told = all(not frame[column].null_count() for column in WHERE_ABSENT if column in TABLES[name] and column in frame)
+    if told and frame.schema == pl.Schema(TABLES[name]):
         return frame.rechunk()
     if frame.is_empty():
         return pl.DataFrame(schema=dict(TABLES[name]))

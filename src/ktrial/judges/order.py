@@ -109,16 +109,20 @@ class Times:
         self.one_actor = self.call_actor.constant
 
     def of(
-        self, piece: slice
+        self, piece: slice, place: int
     ) -> tuple[NDArray[np.signedinteger], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return positions, call times, acknowledgement times (NEVER if none) and actors, in log order."""
         ledger = self.ledger
         positions = ledger.log_piece(piece)
+        fates = ledger.fate[positions]
+        if not (fates == place).all():
+            here = (fates == place) | (fates < 0)  # acknowledged on another partition: a phantom here, without order
+            positions, fates = positions[here], fates[here]
         rows = ledger.ids.call_rows(positions)
         calls = self.call_t.take(rows)
         actors = np.empty(0, np.int64) if self.one_actor else self.call_actor.take(rows)
         acks = ledger.ack_row[positions]
-        acknowledged = ledger.fate[positions] >= 0
+        acknowledged = fates >= 0
         if acknowledged.all():
             return positions, calls, ledger.acks["t"].take(acks), actors
         times = np.full(positions.size, NEVER)
@@ -133,7 +137,7 @@ def _walk(times: Times, place: int, reordered: Inversions, overtaken: Inversions
     anyone, own = Walk(overtaken), Walk(reordered)
     by_actor: dict[int, Walk] = {}
     for stop in range(end, start, -PIECE_ROWS):
-        positions, calls, acks, actors = times.of(slice(max(start, stop - PIECE_ROWS), stop))
+        positions, calls, acks, actors = times.of(slice(max(start, stop - PIECE_ROWS), stop), place)
         anyone.down(positions, calls, acks)
         if times.one_actor:
             own.down(positions, calls, calls)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ktrial.judges.ledger import Ledger
 
 FEW: Final = 1 << 16
+SIDES: Final = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class Continuity:
     def __call__(self, case: Case) -> Findings:
         """Return the jumps over known records, and the jumps back."""
         ledger = case.ledger
-        rows = _in_turn(case)
-        keys = _incarnations(case, rows)
+        rows, keys = _in_turn(case)
         same = keys[1:] == keys[:-1]
+        same[_cuts(case, rows, keys)] = False
         addresses = _addresses(ledger, rows)
         steps = np.where(same, addresses[1:] - addresses[:-1], 1)
         back = np.flatnonzero(steps <= 0)
@@ -64,22 +65,22 @@ class Continuity:
         )
 
 
-def _in_turn(case: Case) -> NDArray[np.int64]:
-    """Return the rows of reads without a group, by incarnation, in order of time, then offset."""
+def _in_turn(case: Case) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of reads without a group in order of reader, partition, time and offset; and of the first two."""
     group = Column(case.history.reads, "group")
     every = np.arange(case.history.reads.height)
     rows = every if group.empty else every[group[slice(0, every.size)] < 0]
-    keys = _incarnations(case, rows)
+    keys = _keys(case, rows)
     order = np.argsort(keys.astype(np.uint16) if keys.max(initial=0) < FEW else keys, kind="stable")
     times, offsets = case.ledger.seen["t"].take(rows[order]), case.ledger.seen["offset"].take(rows[order])
     same = np.diff(keys[order]) == 0
     if (same & ((np.diff(times) < 0) | (np.diff(offsets) <= 0))).any():
         order = order[np.lexsort((offsets, times, keys[order]))]
-    return rows[order]
+    return rows[order], keys[order]
 
 
-def _incarnations(case: Case, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a number for the incarnation of each read."""
+def _keys(case: Case, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number for the reader, its isolation level and the partition of each read."""
     seen, places = case.ledger.seen, case.ledger.places
     keys = np.empty(rows.size, np.int64)
     for piece in pieces(rows.size):
@@ -87,23 +88,24 @@ def _incarnations(case: Case, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         place = places.of(seen["topic"].take(some), seen["partition"].take(some))
         reader = seen["actor"].take(some).astype(np.int64) * 2 + np.maximum(seen["isolation"].take(some), 0)
         keys[piece] = reader * places.count + place
-    return keys if case.ledger.ends.only_one else _cut(case, rows, keys)
+    return keys
 
 
-def _cut(case: Case, rows: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number apart what one reader read before and after each of its ends."""
-    ends = case.history.ends
-    turns = np.zeros(rows.size, np.int64)
-    times = case.ledger.seen["t"].take(rows)
-    place_of = case.ledger.places.number
-    most = ends.height + 1
-    facts = ends.select(
+def _cuts(case: Case, rows: NDArray[np.int64], keys: NDArray[np.int64]) -> list[int]:
+    """Return the reads, by their place in `rows`, after which their reader came to its end and began anew."""
+    cuts = []
+    facts = case.history.ends.select(
         "t", pl.col("actor").to_physical(), pl.col("isolation").to_physical(), "topic", "partition"
     )
     for t, actor, isolation, topic, partition in facts.iter_rows():
-        ended = (actor * 2 + isolation) * case.ledger.places.count + place_of(topic, partition)
-        turns += (keys == ended) & (times > t)
-    return keys * most + turns
+        place = case.ledger.places.number(topic, partition)
+        key = (actor * 2 + isolation) * case.ledger.places.count + place
+        start, end = (int(np.searchsorted(keys, key, side=side)) for side in SIDES)
+        times = case.ledger.seen["t"].take(rows[start:end])
+        at = start + int(np.searchsorted(times, t, side="right"))
+        if start < at < end:
+            cuts.append(at - 1)
+    return cuts
 
 
 def _addresses(ledger: Ledger, rows: NDArray[np.int64]) -> NDArray[np.int64]:

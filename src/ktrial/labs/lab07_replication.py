@@ -143,7 +143,8 @@ def unclean_election(stage: Stage, unclean: str) -> None:
             stage.wait_for_no_leader(topic)
             stage.undo(dead)
             stage.wait_for_leader(topic)
-        producer.sends(600)
+    with stage.producing(topic) as another:
+        another.sends(600)
     stage.heal()
     stage.read_to_end(topic)
 

@@ -95,6 +95,9 @@ class Tools:
             if not child.wait(CLOSE_LIMIT_S):
                 child.kill()
         ears.join(CLOSE_LIMIT_S)
+        for pipe in (child.process.stdin, child.process.stdout, child.process.stderr):
+            if pipe:
+                pipe.close()
         notebook.close()
         return len(read)
 
