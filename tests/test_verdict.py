@@ -40,7 +40,9 @@ def test_json_has_the_shape_of_the_report() -> None:
     assert judgement.as_json() == {
         "verdict": "broken",
         "measured": {"lost": 1},
-        "anomalies": [{"kind": "lost", "count": 1, "examples": [{"id": 7}], "sentence": said, "breaks": True}],
+        "anomalies": [
+            {"kind": "lost", "count": 1, "examples": [{"id": 7}], "sentence": said, "breaks": True}
+        ],
         "doubts": [said],
         "summary": said,
     }

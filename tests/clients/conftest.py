@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -48,7 +49,8 @@ class Talk:
     def end(self) -> int:
         """Close standard input and return the exit status."""
         assert self.process.stdin
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            self.process.stdin.close()
         status = self.process.wait(20)
         for stream in (self.process.stdout, self.process.stderr):
             assert stream

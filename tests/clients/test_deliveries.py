@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,6 +15,8 @@ from ktrial.history.journal import Journal
 from ktrial.history.payload import encode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ktrial.clients.profile import Setting
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ktrial.history.collect import read_journals
-from tests.clients.conftest import Starter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.clients.conftest import Starter
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1", "log_level": 0}
 

@@ -10,7 +10,10 @@ from ktrial.history.tables import History
 HEAD = {"t": 5, "actor": "someone"}
 PLACE = {"topic": "orders", "partition": 2}
 ROWS: dict[str, list[dict[str, object]]] = {
-    "calls": [{"id": -(2**63), "topic": "orders", "key": "é\n", "txn": "t-1"}, {"id": 2**63 - 1, "topic": "orders"}],
+    "calls": [
+        {"id": -(2**63), "topic": "orders", "key": "é\n", "txn": "t-1"},
+        {"id": 2**63 - 1, "topic": "orders"},
+    ],
     "completions": [
         {"id": 1, "outcome": "ok", **PLACE, "offset": 9},
         {"id": 2, "outcome": "failed", "error": "_QUEUE_FULL"},
@@ -30,7 +33,12 @@ ROWS: dict[str, list[dict[str, object]]] = {
     "commits": [{"outcome": "ok", "group": "g", **PLACE, "offset": 10}],
     "txns": [{"outcome": "aborted", "txn": "t-1", "transactional_id": "shop"}],
     "faults": [
-        {"outcome": "injected", "fault": "kill", "target": "broker-1", "detail": '{"pid": 7, "more": [1, null]}'},
+        {
+            "outcome": "injected",
+            "fault": "kill",
+            "target": "broker-1",
+            "detail": '{"pid": 7, "more": [1, null]}',
+        },
         {"outcome": "healed", "fault": "kill", "target": "broker-1"},
     ],
     "brokers": [{"broker": 1, "state": "died"}],
@@ -38,7 +46,16 @@ ROWS: dict[str, list[dict[str, object]]] = {
     "isrs": [{**PLACE, "isr": [1, 2]}, {**PLACE, "isr": []}],
     "metrics": [{"name": "m", "value": 2.5, "labels": '{"broker": "1"}'}, {"name": "m", "value": 3.0}],
     "batches": [
-        {**PLACE, "broker": 1, "offset": 0, "last_offset": 4, "epoch": 1, "crc": 2**32 - 1, "size": 9, "records": 5}
+        {
+            **PLACE,
+            "broker": 1,
+            "offset": 0,
+            "last_offset": 4,
+            "epoch": 1,
+            "crc": 2**32 - 1,
+            "size": 9,
+            "records": 5,
+        }
     ],
     "others": [
         {
@@ -53,7 +70,10 @@ ROWS: dict[str, list[dict[str, object]]] = {
 def full_history() -> History:
     """Return a history with rows in every table."""
     return History.of(
-        **{name: pl.DataFrame([{**HEAD, **row} for row in rows], schema=dict(TABLES[name])) for name, rows in ROWS.items()}
+        **{
+            name: pl.DataFrame([{**HEAD, **row} for row in rows], schema=dict(TABLES[name]))
+            for name, rows in ROWS.items()
+        }
     )
 
 

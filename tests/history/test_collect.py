@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ktrial.history.collect import read_journals
 from ktrial.history.journal import ACK, CALL, READ, Journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def written(folder: Path) -> None:

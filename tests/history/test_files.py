@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from tests.history.everything import full_history, same
 
 from ktrial.errors import MachineProblem, UsageProblem
 from ktrial.history.columns import TABLES
 from ktrial.history.tables import History
-from tests.history.everything import full_history, same
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ import pytest
 from ktrial.children.session import child_environment
 from ktrial.errors import MachineProblem, UsageProblem
 from ktrial.history.journal import CALL, Journal, read_lines, read_names, read_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CRASHING = """
 import sys, time

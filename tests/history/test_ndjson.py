@@ -8,10 +8,10 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.history.everything import full_history, same
 
 from ktrial.errors import UsageProblem
 from ktrial.history.tables import History
-from tests.history.everything import full_history, same
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,10 @@ def test_absent_fields_are_left_out(tmp_path: Path) -> None:
     """A field without a value is not written, and `intact` only where it is false."""
     path = tmp_path / "out.ndjson"
     History.read_ndjson(written(tmp_path, CALL, READ)).write_ndjson(path)
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [json.loads(CALL), json.loads(READ)]
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        json.loads(CALL),
+        json.loads(READ),
+    ]
 
 
 def test_words_that_look_like_fields_are_only_words(tmp_path: Path) -> None:
@@ -99,7 +102,9 @@ def test_the_last_line_needs_no_end(tmp_path: Path) -> None:
 def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     """A field that the contract does not know is not an error, whatever is in it."""
     more = ',"colour":"red","nested":{"op":"read"},"list":[1,"a"]}'
-    history = History.read_ndjson(written(tmp_path, *(line.replace("}", more) for line in (CALL, ACK, FAULT))))
+    history = History.read_ndjson(
+        written(tmp_path, *(line.replace("}", more) for line in (CALL, ACK, FAULT)))
+    )
     assert (history.calls.height, history.completions.height, history.faults.height) == (1, 1, 1)
 
 
@@ -145,7 +150,11 @@ def test_a_broken_line_is_named(tmp_path: Path, what: str) -> None:
     """The error names the file, the line and the reason, and there is no history."""
     line, reason = BROKEN[what]
     path = tmp_path / "history.ndjson"
-    path.write_bytes("\n".join([CALL.replace("7", "8"), "", ACK.replace("7", "8"), line, READ]).encode(errors="surrogateescape"))
+    path.write_bytes(
+        "\n".join([CALL.replace("7", "8"), "", ACK.replace("7", "8"), line, READ]).encode(
+            errors="surrogateescape"
+        )
+    )
     with pytest.raises(UsageProblem) as raised:
         History.read_ndjson(path)
     assert f"{path}, line 4: " in raised.value.what

@@ -132,15 +132,13 @@ class _Model:
 
     def _phantom(self, row: Row) -> bool:
         call, outcome = self.calls.get(row["id"]), self.outcomes.get(row["id"])
-        if not row["intact"] or (call is None and outcome is None):
-            return True
-        if call and call["topic"] != row["topic"]:
-            return True
-        if call and call["key"] is not None and row["key"] is not None and call["key"] != row["key"]:
-            return True
+        wrong = [not row["intact"], call is None and outcome is None]
+        if call:
+            wrong.append(call["topic"] != row["topic"])
+            wrong.append(None not in {call["key"], row["key"]} and call["key"] != row["key"])
         if outcome and outcome["outcome"] == "ok":
-            return bool((outcome["topic"], outcome["partition"]) != (row["topic"], row["partition"]))
-        return False
+            wrong.append((outcome["topic"], outcome["partition"]) != (row["topic"], row["partition"]))
+        return any(wrong)
 
     def _inversions(self) -> tuple[int, int]:
         first = {record: spots[0] for record, spots in self.log.items() if record in self.calls}
@@ -165,7 +163,8 @@ class _Model:
             if row["group"] is None:
                 place = (row["topic"], row["partition"], row["actor"], row["isolation"])
                 ended = sum(
-                    (end["topic"], end["partition"], end["actor"], end["isolation"]) == place and end["t"] < row["t"]
+                    (end["topic"], end["partition"], end["actor"], end["isolation"]) == place
+                    and end["t"] < row["t"]
                     for end in self.every_end
                 )
                 lives[*place, ended].append((row["t"], row["offset"]))

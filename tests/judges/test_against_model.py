@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.judges import model
+from tests.judges.playing import FINAL, Playing
 
 from ktrial.judges import everything
 from ktrial.judges.kinds import KINDS
-from tests.judges import model
-from tests.judges.playing import FINAL, Playing
 
 TOPICS = ("orders", "payments")
 WILD = st.integers(-(2**63), 2**63 - 1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from tests.judges.playing import END_T, FINAL, Playing, clean
 
 from ktrial.errors import UsageProblem
 from ktrial.history.tables import History
 from ktrial.judges import everything, in_order, nothing_lost, nothing_missing, stays_in_sync, writes_continue
 from ktrial.verdict import BROKEN, HELD, INCONCLUSIVE
-from tests.judges.playing import END_T, FINAL, Playing, clean
 
 SECOND = 1_000_000_000
 
@@ -52,8 +54,6 @@ def test_the_first_loss_is_told_as_a_story() -> None:
 
 def test_a_judgement_is_plain_json() -> None:
     """The judgement's JSON has the contract's fields, and nothing that JSON does not know."""
-    import json
-
     said = json.loads(json.dumps(nothing_lost()(killed_leader().history()).as_json()))
     assert set(said) == {"verdict", "measured", "anomalies", "doubts", "summary"}
     assert set(said["anomalies"][0]) == {"kind", "count", "examples", "sentence", "breaks"}

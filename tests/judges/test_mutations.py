@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.judges.playing import END_T, FINAL, Playing, clean
 
 from ktrial.judges import (
     all_of,
@@ -24,7 +25,6 @@ from ktrial.judges import (
 )
 from ktrial.judges.kinds import KINDS
 from ktrial.verdict import BROKEN, HELD, INCONCLUSIVE, Judgement
-from tests.judges.playing import END_T, FINAL, Playing, clean
 
 SECOND = 1_000_000_000
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 NOWHERE = -1
 """The offset of a record whose place the broker did not tell (acks=0)."""
 LOGGED_FAILURES = 20
-NOT_TOLD = -1
 
 
 class Deliveries:
@@ -74,8 +73,8 @@ class Deliveries:
         rows["id"], rows["topic"], rows["partition"], rows["offset"] = (
             ids,
             self._journal.name(topic),
-            NOT_TOLD,
-            NOT_TOLD,
+            NOWHERE,
+            NOWHERE,
         )
         self._finish(rows, Outcome.FAILED)
 
@@ -94,7 +93,7 @@ class Deliveries:
         rows = self._rows(len(messages), outcome, error)
         rows["id"] = decode_ids([message.value() or b"" for message in messages])
         rows["offset"] = [NOWHERE if (at := message.offset()) is None else at for message in messages]
-        rows["partition"] = [message.partition() for message in messages]
+        rows["partition"] = [NOWHERE if (at := message.partition()) is None else at for message in messages]
         rows["topic"] = self._journal.names([message.topic() for message in messages])
         self._finish(rows, outcome)
 
@@ -123,8 +122,3 @@ class Deliveries:
     def _name_of(self, error: KafkaError) -> str:
         """Return the table's name of the code; `KafkaError.name()` differs from the attribute's for a few codes."""
         return self._code_names.get(error.code(), error.name())
-
-
-def _or_none_told(place: int | None) -> int:
-    """Return an offset or partition, or -1 where the library tells none (acks=0, or never sent)."""
-    return NOT_TOLD if place is None else place

@@ -80,9 +80,9 @@ class EmbeddedCluster:
         check_names("broker", spec.settings)
         check_free(spec.ports)
         for last_try in (False, True):
-            cluster = cls._laid_out(session, runtime, spec, logs)
+            cluster = cls.laid_out(session, runtime, spec, logs)
             try:
-                cluster._start_all()
+                cluster.start_all()
             except MachineProblem as problem:
                 cluster.close()
                 if last_try or TAKEN_PORT not in str(problem):
@@ -95,7 +95,8 @@ class EmbeddedCluster:
         raise AssertionError("unreachable")  # pragma: no cover
 
     @classmethod
-    def _laid_out(cls, session: Session, runtime: Runtime, spec: ClusterSpec, logs: Path) -> Self:
+    def laid_out(cls, session: Session, runtime: Runtime, spec: ClusterSpec, logs: Path) -> Self:
+        """Return the cluster with ports chosen, links open and properties made, and nothing started."""
         folder = session.folder / f"cluster-{base64.b32encode(os.urandom(5)).decode().lower()}"
         folder.mkdir(parents=True)
         logs.mkdir(parents=True, exist_ok=True)
@@ -223,7 +224,8 @@ class EmbeddedCluster:
                 raise StageProblem(f"{node.name} is {node.state()}.")
         self.await_brokers(limit_s)
 
-    def _start_all(self) -> None:
+    def start_all(self) -> None:
+        """Start every node and wait until the cluster is ready. Raises MachineProblem, WaitTimedOut."""
         for node in self.nodes.values():
             node.start()
         await_condition("all brokers registered", self._boot_progress, BOOT_LIMIT_S)

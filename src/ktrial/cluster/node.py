@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ktrial.errors import StageProblem
@@ -36,7 +36,7 @@ class Node:
     cluster_id: str
     child: Child | None = None
     expected: str = "new"
-    starts: int = field(default=0)
+    formatted: bool = False
 
     @property
     def name(self) -> str:
@@ -61,9 +61,8 @@ class Node:
         """Start the JVM; formats the storage on the first start."""
         if self.child and self.child.alive:
             raise StageProblem(f"{self.name} runs already; it cannot be started twice.")
-        if self.starts == 0:
+        if not self.formatted:
             self.prepare_folder()
-        self.starts += 1
         command = self.runtime.node_command(self.folder / "server.properties", self.jmx_port)
         with self.log.open("ab") as log:
             self.child = self.session.spawn(self.name, command, cwd=self.folder, stdout=log, stderr=log)
@@ -118,5 +117,11 @@ class Node:
         directory_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
         meta = {"version": 1, "cluster.id": self.cluster_id, "node.id": self.id, "directory.id": directory_id}
         (data / "meta.properties").write_text("".join(f"{key}={value}\n" for key, value in meta.items()))
-        lines = {**self.properties, "log.dirs": str(data)}
+        self.write_properties()
+        self.formatted = True
+
+    def write_properties(self) -> None:
+        """Write server.properties."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = {**self.properties, "log.dirs": str(self.folder / "data")}
         (self.folder / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in lines.items()))

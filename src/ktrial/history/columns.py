@@ -74,7 +74,11 @@ def conform(name: str, frame: pl.DataFrame) -> pl.DataFrame:
         if column in WHERE_ABSENT:
             value = value.fill_null(WHERE_ABSENT[column])
         columns.append(value.alias(column))
-    told = all(not frame[column].null_count() for column in WHERE_ABSENT if column in TABLES[name] and column in frame)
+    told = all(
+        not frame[column].null_count()
+        for column in WHERE_ABSENT
+        if column in TABLES[name] and column in frame
+    )
     if told and frame.schema == pl.Schema(TABLES[name]):
         return frame.rechunk()
     if frame.is_empty():

@@ -135,7 +135,7 @@ CONTRACT: Final[Mapping[str, Mapping[str, Shape]]] = {
         )
     },
     "end": {"ok": Shape("ends", {**_PLACE, **_LOG, "isolation": _isolation})},
-    **dict.fromkeys(("assigned", "revoked", "lost"), {"ok": _MEMBER}),
+    **{op: {"ok": _MEMBER} for op in ("assigned", "revoked", "lost")},
     "processed": {"ok": Shape("processed", {"group": _text, "id": _i64, **_SPOT})},
     "committed": dict.fromkeys(("ok", "failed", "unknown"), _COMMIT),
     "txn": dict.fromkeys(("began", "committed", "aborted", "unknown"), _TXN),

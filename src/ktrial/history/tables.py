@@ -25,30 +25,25 @@ def _empty(name: str) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(TABLES[name]))
 
 
-def _table(name: str) -> pl.DataFrame:
-    made: pl.DataFrame = field(default_factory=partial(_empty, name))
-    return made
-
-
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class History:
     """All tables of one run; make it with `of`, `read_ndjson`, `load` or `concat`, which see to the columns' types."""
 
-    calls: pl.DataFrame = _table("calls")
-    completions: pl.DataFrame = _table("completions")
-    reads: pl.DataFrame = _table("reads")
-    ends: pl.DataFrame = _table("ends")
-    members: pl.DataFrame = _table("members")
-    processed: pl.DataFrame = _table("processed")
-    commits: pl.DataFrame = _table("commits")
-    txns: pl.DataFrame = _table("txns")
-    faults: pl.DataFrame = _table("faults")
-    brokers: pl.DataFrame = _table("brokers")
-    leaders: pl.DataFrame = _table("leaders")
-    isrs: pl.DataFrame = _table("isrs")
-    metrics: pl.DataFrame = _table("metrics")
-    batches: pl.DataFrame = _table("batches")
-    others: pl.DataFrame = _table("others")
+    calls: pl.DataFrame = field(default_factory=partial(_empty, "calls"))
+    completions: pl.DataFrame = field(default_factory=partial(_empty, "completions"))
+    reads: pl.DataFrame = field(default_factory=partial(_empty, "reads"))
+    ends: pl.DataFrame = field(default_factory=partial(_empty, "ends"))
+    members: pl.DataFrame = field(default_factory=partial(_empty, "members"))
+    processed: pl.DataFrame = field(default_factory=partial(_empty, "processed"))
+    commits: pl.DataFrame = field(default_factory=partial(_empty, "commits"))
+    txns: pl.DataFrame = field(default_factory=partial(_empty, "txns"))
+    faults: pl.DataFrame = field(default_factory=partial(_empty, "faults"))
+    brokers: pl.DataFrame = field(default_factory=partial(_empty, "brokers"))
+    leaders: pl.DataFrame = field(default_factory=partial(_empty, "leaders"))
+    isrs: pl.DataFrame = field(default_factory=partial(_empty, "isrs"))
+    metrics: pl.DataFrame = field(default_factory=partial(_empty, "metrics"))
+    batches: pl.DataFrame = field(default_factory=partial(_empty, "batches"))
+    others: pl.DataFrame = field(default_factory=partial(_empty, "others"))
 
     @classmethod
     def of(cls, **tables: pl.DataFrame) -> History:

@@ -54,7 +54,8 @@ class Column:
     def take(self, rows: NDArray[np.signedinteger]) -> NDArray[np.int64]:
         """Return the values at the given rows."""
         if self._whole is not None:
-            return self._whole[rows]
+            values: NDArray[np.int64] = self._whole[rows]
+            return values
         return (
             self._series.gather(pl.Series(rows, dtype=pl.UInt32)).cast(pl.Int64).fill_null(NOTHING).to_numpy()
         )

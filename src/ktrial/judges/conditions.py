@@ -1,4 +1,4 @@
-"""Before any verdict: was the run one from which anything may be concluded (judging: "Before any verdict")?
+"""Before any verdict: whether anything may be concluded from the run (judging: "Before any verdict").
 
 Something was sent and answered, the log was read to its end, every fault landed and was healed before that, every
 broker that ended was ended by a fault, and all replicas were in sync again. Otherwise there is a doubt, and why.

@@ -123,7 +123,8 @@ def _found(wrong: list[dict[str, object]]) -> Found:
         pair = wrong[0]
         evidence = first(
             Text(
-                ko=f"{pair['claimed_dear']}는 느려야 {pair['ms']:.3f} ms, {pair['claimed_cheap']}는 빨라야 {pair['cheap_ms']:.3f} ms",
+                ko=f"{pair['claimed_dear']}는 느려야 {pair['ms']:.3f} ms, "
+                f"{pair['claimed_cheap']}는 빨라야 {pair['cheap_ms']:.3f} ms (회차별 중앙값)",
                 en=f"{pair['claimed_dear']} took at most {pair['ms']:.3f} ms, "
                 f"{pair['claimed_cheap']} at least {pair['cheap_ms']:.3f} ms (medians of rounds)",
             )

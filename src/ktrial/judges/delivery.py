@@ -1,4 +1,4 @@
-"""Delivery: is every acknowledged record in the log once, where it was acknowledged, and nothing else?
+"""Delivery: whether every acknowledged record is in the log once, where it was acknowledged, and nothing else.
 
 Kinds: lost, lost_tail, overwritten, unseen, duplicate, phantom, failed_but_visible, unknown_tally,
 unacknowledged_missing. Left out: compaction; a compacted topic loses old values legally (a judge of its own).

@@ -86,7 +86,7 @@ def _each(
 ) -> Iterator[tuple[int, NDArray[np.signedinteger], NDArray[np.bool_], NDArray[np.bool_]]]:
     """Return, piece by piece: first position, fates, whether in the log, whether sent at all."""
     for piece in pieces(ledger.ids.size):
-        fates = ledger.fate[piece]
+        fates: NDArray[np.signedinteger] = ledger.fate[piece]
         sent = ledger.ids.called(np.arange(piece.start, piece.stop)) | (fates != NO_FATE)
         yield piece.start, fates, ledger.log_at[piece] != NOTHING, sent
 

@@ -31,7 +31,7 @@ class Ids:
     """The positions 0..size-1 of all ids in `calls`, `completions` and `reads`."""
 
     def __init__(self, history: History) -> None:
-        """Number the ids; raises UsageProblem when two calls have the same id."""
+        """Give every id its position; raises UsageProblem when two calls have the same id."""
         self.columns = {name: Column(history.table(name), "id") for name in ("calls", *TABLES)}
         self.rows = {name: history.table(name).height for name in ("calls", *TABLES)}
         self._calls = history.calls["id"]
@@ -58,14 +58,17 @@ class Ids:
     def called(self, positions: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
         """Return whether a call of each id is in the history."""
         if self.call_row is None:
-            return positions < self.rows["calls"]
-        return self.call_row[positions] != NOTHING
+            called: NDArray[np.bool_] = positions < self.rows["calls"]
+        else:
+            called = self.call_row[positions] != NOTHING
+        return called
 
     def call_rows(self, positions: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
         """Return the rows of the calls; -1 for an id that was never called."""
         if self.call_row is None:
             return np.where(positions < self.rows["calls"], positions, NOTHING)
-        return self.call_row[positions]
+        rows: NDArray[np.signedinteger] = self.call_row[positions]
+        return rows
 
     def names(self, positions: NDArray[np.signedinteger]) -> NDArray[np.int64]:
         """Return the ids at the given positions."""

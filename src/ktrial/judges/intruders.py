@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,7 @@ def _overwritten(case: Case) -> Found:
     addresses, positions = ledger.overwritten
     starts = starts_of(addresses)
     examples = []
-    for start, end in zip(starts[:MAX_EXAMPLES], starts[1:], strict=False):
+    for start, end in pairwise(starts[: MAX_EXAMPLES + 1].tolist()):
         records = sorted(ledger.name(int(position)) for position in positions[start:end][:MAX_EXAMPLES])
         examples.append({**spot_of(ledger, int(addresses[start])), "ids": records})
     count = starts.size - 1
@@ -162,7 +163,7 @@ def _duplicate(case: Case) -> Found:
     starts = starts_of(positions)
     count = starts.size - 1
     examples = []
-    for start, end in zip(starts[:MAX_EXAMPLES], starts[1:], strict=False):
+    for start, end in pairwise(starts[: MAX_EXAMPLES + 1].tolist()):
         spots = [spot_of(ledger, int(address)) for address in addresses[start:end][:MAX_EXAMPLES]]
         examples.append({**record_of(case, int(positions[start])), "places": spots})
     headline = Text(

@@ -1,4 +1,4 @@
-"""Keys: do all records of one key lie on one partition of their topic?
+"""Keys: whether all records of one key lie on one partition of their topic.
 
 Looked at are the keys that callers noted, at the place where the record lies or was acknowledged, and the keys that
 readers found. Records without a key may go anywhere. Counts are of keys.
@@ -7,6 +7,7 @@ readers found. Records without a key may go anywhere. Counts are of keys.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -38,10 +39,10 @@ class Keys:
         called, read = (Column(frame, "key") for frame in (case.history.calls, case.history.reads))
         if called.empty and read.empty:
             return Findings(doubts=(NO_KEYS,) if self.needed else ())
-        topics = int(case.ledger.places.topic_codes.max(initial=0)) + 1
+        topics = case.ledger.places.topic_count
         cells = Cells((max(called.most, read.most) + 1) * topics, case.ledger.places.count)
-        _lay_calls(case, called, cells, topics)
-        _lay_reads(case, read, cells, topics)
+        _lay_calls(case, called, cells)
+        _lay_reads(case, read, cells)
         split = _split(case, cells, topics)
         kept = int((cells.values != NOTHING).sum())
         held = Text(
@@ -53,7 +54,7 @@ class Keys:
         )
 
 
-def _lay_calls(case: Case, called: Column, cells: Cells, topics: int) -> None:
+def _lay_calls(case: Case, called: Column, cells: Cells) -> None:
     ledger = case.ledger
     if called.empty:
         return
@@ -61,22 +62,22 @@ def _lay_calls(case: Case, called: Column, cells: Cells, topics: int) -> None:
         rows = ledger.ids.call_rows(np.arange(piece.start, piece.stop))
         at, fates = ledger.log_at[piece], ledger.fate[piece]
         places = np.where(at != NOTHING, ledger.places.place_of(at), np.where(fates >= 0, fates, NOTHING))
-        _lay(case, cells, topics, called.at(rows), places)
+        _lay(case, cells, called.at(rows), places)
 
 
-def _lay_reads(case: Case, read: Column, cells: Cells, topics: int) -> None:
+def _lay_reads(case: Case, read: Column, cells: Cells) -> None:
     if read.empty:
         return
     seen = case.ledger.seen
     for piece in pieces(case.history.reads.height):
         places = case.ledger.places.of(seen["topic"][piece], seen["partition"][piece])
-        _lay(case, cells, topics, read[piece], places)
+        _lay(case, cells, read[piece], places)
 
 
-def _lay(case: Case, cells: Cells, topics: int, keys: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+def _lay(case: Case, cells: Cells, keys: NDArray[np.int64], places: NDArray[np.int64]) -> None:
     known = (keys != NOTHING) & (places != NOTHING)
-    places = places[known]
-    cells.put(keys[known] * np.int64(topics) + case.ledger.places.topic_codes[places], places)
+    places, lying = places[known], case.ledger.places
+    cells.put(keys[known] * np.int64(lying.topic_count) + lying.topic_numbers[places], places)
 
 
 def _split(case: Case, cells: Cells, topics: int) -> Found:
@@ -84,7 +85,7 @@ def _split(case: Case, cells: Cells, topics: int) -> Found:
     starts = starts_of(disputed)
     count = starts.size - 1
     examples = []
-    for start, end in zip(starts[:MAX_EXAMPLES], starts[1:], strict=False):
+    for start, end in pairwise(starts[: MAX_EXAMPLES + 1].tolist()):
         names = pl.Series([disputed[start] // topics], dtype=pl.UInt32).cat.to(KEY)
         topic = case.ledger.places.topics[places[start]]
         partitions = [int(case.ledger.places.partitions[place]) for place in places[start:end]]

@@ -64,7 +64,9 @@ class Ledger:
         self._choose(cells)
         self.ack_row = cells.values
         short = self.places.count < MOST_SHORT
-        self.fate = np.full(self.ids.size, NO_FATE, np.int16 if short else np.int32)
+        self.fate: NDArray[np.signedinteger] = np.full(
+            self.ids.size, NO_FATE, np.int16 if short else np.int32
+        )
         self.written = np.zeros(self.places.count, dtype=bool)  # by place: has acknowledged records
         for piece in pieces(rows):
             positions, fates = self.ids.of("completions", piece), self._fates(piece)
@@ -148,7 +150,8 @@ class Ledger:
 
     def sent(self, positions: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
         """Return whether a call or an outcome of each id is in the history."""
-        return self.ids.called(positions) | (self.fate[positions] != NO_FATE)
+        sent: NDArray[np.bool_] = self.ids.called(positions) | (self.fate[positions] != NO_FATE)
+        return sent
 
     def log_piece(self, piece: slice) -> NDArray[np.signedinteger]:
         """Return the positions of the sent records whose first place in the log is in a stretch of addresses."""
@@ -224,14 +227,14 @@ class Strangeness:
         callers, readers = self.call_actor.take(rows), seen["actor"][piece][called]
         told = (said != NOTHING) | self.notes_key[0][callers]
         noted = (found != NOTHING) | self.notes_key[1][readers]
-        return differs | ((said != found) & told & noted)
+        differs |= (said != found) & told & noted
+        return differs
 
 
 def _who_notes_keys(frame: pl.DataFrame) -> NDArray[np.bool_]:
     """Return, by actor code, whether the actor ever noted a key."""
-    codes = frame["actor"].to_physical()
     noting = frame.filter(pl.col("key").is_not_null())["actor"].unique().to_physical().to_numpy()
-    notes = np.zeros(int(codes.max() or 0) + 1, dtype=bool)  # type: ignore[arg-type]
+    notes: NDArray[np.bool_] = np.zeros(Column(frame, "actor").most + 1, dtype=np.bool_)
     notes[noting] = True
     return notes
 

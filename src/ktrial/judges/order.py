@@ -116,7 +116,9 @@ class Times:
         positions = ledger.log_piece(piece)
         fates = ledger.fate[positions]
         if not (fates == place).all():
-            here = (fates == place) | (fates < 0)  # acknowledged on another partition: a phantom here, without order
+            here = (fates == place) | (
+                fates < 0
+            )  # acknowledged on another partition: a phantom here, without order
             positions, fates = positions[here], fates[here]
         rows = ledger.ids.call_rows(positions)
         calls = self.call_t.take(rows)

@@ -30,7 +30,7 @@ class Places:
     """All partitions that a history speaks of, numbered in order of topic and partition."""
 
     def __init__(self, history: History) -> None:
-        """Number the partitions and lay out their addresses."""
+        """Find the partitions, number them, and lay out their addresses."""
         found = _found(history)
         self.topics = found["topic"].cast(pl.String).to_list()
         self.topic_codes = found["topic"].to_physical().cast(pl.Int64).to_numpy()
@@ -55,7 +55,8 @@ class Places:
             self._topic_cell[topics] + partitions
         )  # a null is -1: the last topic's cell, which leads nowhere
         if self._place_at is not None:
-            return self._place_at[cell]
+            places: NDArray[np.int64] = self._place_at[cell]
+            return places
         near = np.minimum(np.searchsorted(self._cells, cell), self._cells.size - 1)
         return np.where(self._cells[near] == cell, near, NOTHING)
 
@@ -90,10 +91,12 @@ class Places:
     def _shortcuts(self) -> None:
         """Lay out a table from (topic, partition) to its number, if it is not too wide."""
         codes = list(dict.fromkeys(self.topic_codes.tolist()))
+        self.topic_count = len(codes)
         row = int(self.partitions.max(initial=0)) + 2  # a cell for "null" before each topic's partitions
         self._topic_cell = np.full(max(codes, default=-1) + 2, len(codes) * row + 1, np.int64)
         self._topic_cell[codes] = np.arange(len(codes)) * row + 1
         self._cells = self._topic_cell[self.topic_codes] + self.partitions
+        self.topic_numbers = self._cells // row  # by place: which of the topics, counted from 0
         self._place_at: NDArray[np.int64] | None = None
         if row * (len(codes) + 1) <= MOST_SHORTCUTS:
             self._place_at = np.full(row * (len(codes) + 1), NOTHING, np.int64)
@@ -108,7 +111,7 @@ class Places:
                 place, spot = self.of(topic[piece], partition[piece]), offset[piece]
                 for each in np.unique(place[(place >= 0) & (spot >= 0)]):
                     known[each].append(np.unique(spot[(place == each) & (spot >= 0)]))
-        return [np.unique(joined(parts)) for parts in known]  # type: ignore[arg-type]
+        return [np.unique(joined(parts)) for parts in known]
 
 
 def _found(history: History) -> pl.DataFrame:
@@ -128,29 +131,29 @@ def _found(history: History) -> pl.DataFrame:
 def _spans(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the lowest and highest offset of each partition in one table; null where no offset is known."""
     topic, partition, offset = (Column(frame, name) for name in ("topic", "partition", "offset"))
+    names = (frame["topic"].head(1) if topic.constant else frame["topic"].unique()).drop_nulls()
     row = partition.most + 2
-    cells = (topic.most + 2) * row
+    cells = (names.len() + 1) * row
     if cells > MOST_SHORTCUTS:
         return _grouped(frame)
+    first_cell = np.full(topic.most + 2, names.len() * row + 1)  # behind all others: where no topic is named
+    first_cell[names.to_physical().to_numpy()] = np.arange(names.len()) * row + 1
     low, high = np.full(cells, LATE), np.full(cells, NOTHING)
-    seen = np.zeros(cells, dtype=bool)
+    seen = np.zeros(cells, dtype=np.bool_)
     for piece in pieces(frame.height):
-        cell, spot = (topic[piece] + 1) * np.int64(row) + partition[piece] + 1, offset[piece]
+        cell, spot = first_cell[topic[piece]] + partition[piece], offset[piece]
         seen[cell] = True
         if spot.min() < 0:
             cell, spot = cell[spot >= 0], spot[spot >= 0]
         np.minimum.at(low, cell, spot)
         np.maximum.at(high, cell, spot)
     at = np.flatnonzero(seen)
-    at = at[(at >= row) & (at % row > 0)]
+    at = at[(at < names.len() * row) & (at % row > 0)]
     known = pl.DataFrame({"low": low[at], "high": high[at]}).with_columns(
         pl.when(pl.col("high") >= 0).then(pl.col("low", "high"))
     )
-    code = pl.Series((at // row - 1).astype(np.uint32))
-    names = frame["topic"].unique().drop_nulls()
-    topics = pl.DataFrame({"code": names.to_physical(), "topic": names})
-    place = pl.DataFrame({"code": code, "partition": pl.Series(at % row - 1, dtype=pl.Int32)})
-    return place.hstack(known).join(topics, on="code").select("topic", "partition", "low", "high")
+    place = pl.DataFrame({"topic": names[at // row], "partition": pl.Series(at % row - 1, dtype=pl.Int32)})
+    return place.hstack(known)
 
 
 def _grouped(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Readers with assigned partitions: does their position only go forward, and over nothing?
+"""Readers with assigned partitions: whether their position only goes forward, and over nothing.
 
 An incarnation is one actor on one partition under one isolation level, until its `end`. Readers in groups are left
 out: rebalances move their positions legally. Reads with the same `t` have no order. Known are the records that any

@@ -19,67 +19,69 @@ from ktrial.judges.replication import InSync, ReplicasAlike
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ktrial.judges.claim import Part
+
 RUN: Final = (Conditions(), NotVacuous())
 READ: Final = (*RUN, ReadToEnd())
 
 
 def nothing_lost() -> Claim:
-    """No acknowledged record is gone, and nothing is in the log that should not be."""
+    """Claim that no acknowledged record is gone, and nothing is in the log that should not be."""
     return Claim((*READ, Delivery()), SAFETY)
 
 
 def nothing_missing() -> Claim:
-    """Nothing that was sent is missing: neither acknowledged records, nor those sent with acks=0."""
+    """Claim that nothing that was sent is missing: neither acknowledged records, nor those sent with acks=0."""
     return Claim((*READ, Delivery()), SAFETY | {"unacknowledged_missing"})
 
 
 def no_duplicates() -> Claim:
-    """No record is in the log more than once, and none is lost."""
+    """Claim that no record is in the log more than once, and none is lost."""
     return Claim((*READ, Delivery()), SAFETY | {"duplicate"})
 
 
 def in_order() -> Claim:
-    """The log of each partition keeps the order of sending."""
+    """Claim that the log of each partition keeps the order of sending."""
     return Claim((*READ, Order()), frozenset({"reordered", "overtaken"}))
 
 
 def read_in_send_order() -> Claim:
-    """Each reader met the records of a topic, over all its partitions, in the order of sending."""
+    """Claim that each reader met the records of a topic, over all its partitions, in the order of sending."""
     return Claim((*RUN, ReadOrder()), frozenset({"out_of_order_read"}))
 
 
 def keys_together() -> Claim:
-    """All records of one key are on one partition of their topic."""
+    """Claim that all records of one key are on one partition of their topic."""
     return Claim((*READ, Keys(needed=True)), frozenset({"key_split"}))
 
 
 def all_read_by(reader: str) -> Claim:
-    """The reader, an actor or a group, read every record of the final log."""
+    """Claim that the reader, an actor or a group, read every record of the final log."""
     return Claim((*READ, AllRead(reader)), frozenset({"unread"}))
 
 
 def reads_on() -> Claim:
-    """Readers with assigned partitions neither skip known records nor go back."""
+    """Claim that readers with assigned partitions neither skip known records nor go back."""
     return Claim((*RUN, Continuity()), frozenset({"skipped", "rewound"}))
 
 
 def stays_in_sync() -> Claim:
-    """The ISR of no partition ever shrinks."""
+    """Claim that the ISR of no partition ever shrinks."""
     return Claim((*RUN, InSync(needed=True)), frozenset({"isr_shrank"}))
 
 
 def writes_continue(limit_s: float | None = None) -> Claim:
-    """No write is refused, and no gap between acknowledgements is longer than `limit_s` while someone waits."""
+    """Claim that no write is refused, and no gap between acknowledgements is longer than `limit_s` while someone waits."""
     return Claim((*RUN, Progress(limit_s, needed=True)), frozenset({"stalled", "refused"}))
 
 
 def replicas_agree() -> Claim:
-    """The replicas' logs are the same, batch by batch, below their smallest common end."""
+    """Claim that the replicas' logs are the same, batch by batch, below their smallest common end."""
     return Claim((Conditions(), ReplicasAlike(needed=True)), frozenset({"replicas_differ"}))
 
 
 def costs_in_order(actors: tuple[str, ...]) -> Claim:
-    """Median latency grows in the order in which the actors are named."""
+    """Claim that median latency grows in the order in which the actors are named."""
     return Claim((*RUN, CostOrder(tuple(actors))), frozenset({"cheaper_than_claimed"}))
 
 
@@ -89,7 +91,7 @@ def everything(claims: Iterable[str] = ()) -> Claim:
     Kinds that are numbers do not break it unless claimed. Raises UsageProblem for a claim that names no such kind.
     """
     claimed = checked(claims)
-    parts = [
+    parts: list[Part] = [
         *READ, Delivery(), Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
         InSync(needed="isr_shrank" in claimed), Progress(needed=bool({"stalled", "refused"} & claimed)),
     ]  # fmt: skip

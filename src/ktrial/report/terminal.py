@@ -5,6 +5,7 @@ Listens to the feed; prints results as lines and draws progress on a terminal. I
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -134,6 +135,7 @@ class Watcher:
             head = Text(
                 f"{place or 'ktrial'}  {word('setting', self.language)} {counted}  {minutes}:{seconds:02}"
             )
+            head.truncate(shutil.get_terminal_size().columns - 4, overflow="ellipsis")
             self._spinner = self._spinner or Spinner("dots")
             self._spinner.update(text=head)
             rows: list[RenderableType] = [self._spinner]
@@ -179,8 +181,13 @@ def setting_lines(result: SettingResult, language: Language, encoding: str) -> l
         (f"({compared}", style),
         (f", {result.seconds:.1f} s)", ""),
     ]
-    summary = judgement.summary.pick(language)
     evidence = [anomaly.sentence.pick(language) for anomaly in judgement.anomalies if anomaly.breaks]
     doubts = [f"{word('doubt', language)}: {doubt.pick(language)}" for doubt in judgement.doubts]
-    sentences = [summary, *(sentence for sentence in (*evidence, *doubts) if sentence not in summary)]
+    sentences = [*_news(judgement.summary.pick(language), [*evidence, *doubts]), *evidence, *doubts]
     return [head, *([(sentence, "")] for sentence in sentences if sentence)]
+
+
+def _news(summary: str, sentences: list[str]) -> list[str]:
+    """Return the summary unless the sentences that follow say all of it again."""
+    told = all(any(part.rstrip(".") in sentence for sentence in sentences) for part in summary.split("; "))
+    return [] if told else [summary]
