@@ -47,7 +47,15 @@ class StockRuntime(Runtime):
         """Return the stock command line of one node; it trains nothing."""
         assert train_to is None
         logging = f"-Dlog4j2.configurationFile=file:{self.folder / 'log4j2.properties'}"
-        return [str(self.java.path), *STOCK_FLAGS, logging, "-cp", self.classpath, "kafka.Kafka", str(properties)]
+        return [
+            str(self.java.path),
+            *STOCK_FLAGS,
+            logging,
+            "-cp",
+            self.classpath,
+            "kafka.Kafka",
+            str(properties),
+        ]
 
 
 def run(*, quick: bool) -> list[dict[str, object]]:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ktrial.errors import KtrialError
 from ktrial.stage import ClusterSpec
-from ktrial.verdict import Judge, Text, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ktrial.stage import Stage
-    from ktrial.verdict import Language
+    from ktrial.verdict import Judge, Language, Text, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +85,16 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
         if len(predict) > 1 and len(set(predict.values())) == 1 and None not in predict.values():
             raise KtrialError(f"The trial {name} predicts the same of every setting, so it tries nothing.")
         settings = tuple(Setting(_label(varies, value), value, verdict) for value, verdict in predict.items())
-        chosen = judge_for or (lambda _value: judge)
+        chosen = judge_for or (_always(judge) if judge else None)
+        if chosen is None:
+            raise KtrialError(f"The trial {name} has no judge.")
         return Trial(name, question, settings, scenario, chosen, cluster or ClusterSpec(), beyond, by_hand)
 
     return made
+
+
+def _always(judge: Judge) -> Callable[[Any], Judge]:
+    return lambda _value: judge
 
 
 def _label(varies: str, value: object) -> str:

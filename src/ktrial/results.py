@@ -5,13 +5,13 @@ Values only: the runner fills them, the store writes them, reports show them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ktrial.verdict import INCONCLUSIVE, Judgement, Text, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SCHEMA = "ktrial.report/1"

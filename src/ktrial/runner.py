@@ -29,7 +29,7 @@ from ktrial.store import RunFolder, create_run
 from ktrial.verdict import INCONCLUSIVE, Judgement, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ktrial.cluster.runtime import Runtime
@@ -57,7 +57,7 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
     comes back as a result that says so.
     """
     overrides = sort_out(options.overrides)
-    name = "-".join(lab.name for lab, _ in plan[:3]) if len(plan) <= 3 else "course"  # noqa: PLR2004 - a folder's name
+    name = "-".join(lab.name for lab, _ in plan[:3]) if len(plan) <= 3 else "course"
     folder = create_run(options.runs, name)
     began = time.monotonic()
     session = Session.open()
@@ -89,7 +89,7 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
     return result
 
 
-def _fetching(feed: Feed) -> object:
+def _fetching(feed: Feed) -> Callable[[str, int, int], None]:
     return lambda what, done, total: feed.tell("fetching", what=what, done=done, total=total)
 
 
@@ -143,7 +143,7 @@ class _Life:
             self._trials.append(TrialResult(trial.name, trial.question, settings, trial.by_hand))
 
     def _end_lab(self) -> LabResult:
-        assert self._lab is not None  # noqa: S101 - a lab was begun
+        assert self._lab is not None
         lab, trials, self._trials = self._lab, tuple(self._trials), []
         result = LabResult(lab.number, lab.name, lab.title, trials, time.monotonic() - self._lab_began)
         self._feed.tell("lab_ended", result=result)
@@ -243,7 +243,7 @@ class _Life:
                 self._cluster.await_whole()
                 return self._cluster
         self._discard_cluster()
-        assert self.runtime is not None  # noqa: S101 - prepared before the first setting
+        assert self.runtime is not None
         self._feed.tell("booting", brokers=spec.brokers)
         began = time.monotonic()
         logs = self._folder.logs / f"cluster-{len(self.specs) + 1}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.brokers.conftest import Staged, history_of
 
 from ktrial.errors import StageProblem
 from ktrial.faults import Cut, Fault, Hold, Kill, Pause, Slow, Stop
 from ktrial.judges import no_duplicates, nothing_lost
 from ktrial.stage import NOTHING, Stage, Topic
 from ktrial.verdict import HELD
-from tests.brokers.conftest import Staged, history_of
 
 pytestmark = pytest.mark.brokers
 

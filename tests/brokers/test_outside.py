@@ -128,7 +128,7 @@ def test_however_ktrial_ends_no_process_is_left(number: signal.Signals, tmp_path
 
 
 def test_the_next_start_sweeps_up_when_the_warden_was_killed_too(tmp_path: Path) -> None:
-    """kill -9 of ktrial and of its warden leaves orphans, which end with the next start of any ktrial."""
+    """A kill -9 of ktrial and of its warden leaves orphans, which end with the next start of any ktrial."""
     program, session = _started(tmp_path)
     wardens = [
         child

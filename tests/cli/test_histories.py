@@ -7,18 +7,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ktrial.cli import histories
 from ktrial.cli.entry import enter
+from ktrial.history.contract import CONTRACT
 from ktrial.history.tables import History
+from ktrial.judges import everything
+from ktrial.judges.kinds import KINDS
 from ktrial.store import create_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CALLED = '{"t":1,"actor":"p","op":"send","outcome":"called","id":117,"topic":"orders"}'
 ACKNOWLEDGED = (
@@ -164,3 +164,23 @@ def test_a_run_with_several_histories_is_not_one_history(
     """`judge` wants one of them."""
     assert enter(["judge", str(run_path)]) == 64
     assert "2 histories" in capsys.readouterr().err
+
+
+def _page() -> str:
+    return (Path(__file__).resolve().parents[2] / "docs" / "history.md").read_text(encoding="utf-8")
+
+
+def test_the_documented_history_is_broken_as_documented(tmp_path: Path) -> None:
+    """The example of docs/history.md is judged as the page says: record 118 is lost."""
+    lines = _page().split("```ndjson\n")[1].split("```")[0]
+    judgement = everything()(History.read_ndjson(_path(tmp_path, tuple(lines.splitlines()))))
+    assert str(judgement.verdict) == "broken"
+    assert [(each.kind, each.examples[0]["id"]) for each in judgement.anomalies if each.breaks] == [
+        ("lost", 118)
+    ]
+
+
+def test_the_page_names_every_operation_and_kind() -> None:
+    """docs/history.md leaves out nothing that is read or looked for."""
+    names = {*CONTRACT, *KINDS}
+    assert [name for name in names if f"`{name}`" not in _page()] == []

@@ -95,9 +95,10 @@ class _Model:
         if outcome["outcome"] != "ok":
             return ""
         end = self.ends.get((outcome["topic"], outcome["partition"]))
-        if end is None:
-            return "unseen"
-        offset = outcome["offset"]
+        return "unseen" if end is None else self._gone(outcome["offset"], end)
+
+    @staticmethod
+    def _gone(offset: int | None, end: Row) -> str:
         if offset is None or offset < 0:
             return "unseen" if end["log_start"] > 0 else "lost"
         if offset < end["log_start"]:

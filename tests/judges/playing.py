@@ -95,9 +95,8 @@ def clean(records: int = 12, partitions: int = 2, keys: int = 0) -> Playing:
     playing = Playing()
     for record in range(records):
         key = {"key": f"key-{record % partitions}"} if keys else {}
-        place = {"partition": record % partitions}
         playing.called(record, 100 * record, **key)
-        playing.acked(record, record // partitions, 100 * record + ACK_AFTER, **place)
+        playing.acked(record, record // partitions, 100 * record + ACK_AFTER, partition=record % partitions)
     for reader in (FINAL, "watcher"):
         for partition in range(partitions):
             for record in range(partition, records, partitions):

@@ -288,7 +288,7 @@ def test_unread_names_the_reader() -> None:
 
 
 def test_reading_partition_by_partition_is_out_of_order() -> None:
-    """A reader that meets one partition after the other reads one neighbour the wrong way round; one log keeps order."""
+    """A reader that meets one partition after the other has one neighbour the wrong way round."""
     judgement = read_in_send_order()(clean(partitions=2).history())
     assert (judgement.verdict, kinds(judgement)) == (BROKEN, {"out_of_order_read": 1})
     assert read_in_send_order()(clean(partitions=1).history()).verdict == HELD

@@ -5,6 +5,6 @@ ktrial holds: when that end closes (an orderly end, a crash, kill -9), the warde
 session's id and removes the session's folder. If the warden was killed too, the next start sweeps up.
 """
 
-from ktrial.children.session import Child, Session, cache_folder, sweep
+from ktrial.children.session import Child, Session, sweep
 
-__all__ = ["Child", "Session", "cache_folder", "sweep"]
+__all__ = ["Child", "Session", "sweep"]

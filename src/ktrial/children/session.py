@@ -17,22 +17,13 @@ from typing import IO, TYPE_CHECKING, Self
 import psutil
 
 from ktrial.children.reap import SESSION_VARIABLE, reap
+from ktrial.environment import cache_folder
 from ktrial.errors import MachineProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 OWNER_FILE = "owner.json"
-
-
-def cache_folder() -> Path:
-    """Return the folder for what outlives a run: `KTRIAL_CACHE`, or the platform's cache folder."""
-    chosen = os.environ.get("KTRIAL_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ktrial"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ktrial"
 
 
 @dataclass(slots=True)
@@ -106,7 +97,7 @@ class Session:
         except OSError as error:
             what = f"The cache folder {cache_folder()} cannot be written: {error.strerror}."
             raise MachineProblem(what, mend="Make room there, or name another with KTRIAL_CACHE.") from error
-        warden = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
+        warden = subprocess.Popen(
             [sys.executable, "-m", "ktrial.children.warden", session_id, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -116,7 +107,7 @@ class Session:
         )
         return cls(session_id, folder, warden)
 
-    def spawn(  # noqa: PLR0913 - the parts of a process
+    def spawn(
         self,
         name: str,
         arguments: Sequence[str | Path],
@@ -128,7 +119,7 @@ class Session:
         stderr: int | IO[bytes] | None = subprocess.DEVNULL,
     ) -> Child:
         """Start a process of this session in a process group of its own."""
-        process = subprocess.Popen(  # noqa: S603 - argument lists only, never a shell
+        process = subprocess.Popen(
             [str(argument) for argument in arguments],
             env={**child_environment(), **(environment or {}), SESSION_VARIABLE: self.id},
             cwd=cwd,

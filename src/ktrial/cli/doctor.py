@@ -55,7 +55,7 @@ def doctor(arguments: list[str]) -> int:
 
 def _looks(runs: Path) -> dict[str, Callable[[], str]]:
     """Return what is looked at; each look says what it found, or raises a KtrialError for what is lacking."""
-    from ktrial.children import cache_folder  # noqa: PLC0415 - `--help` needs nothing of this
+    from ktrial.environment import cache_folder  # noqa: PLC0415 - `--help` needs nothing of this
 
     return {
         "Python": _python,
@@ -108,7 +108,7 @@ def _packages() -> str:
     import polars as pl  # noqa: PLC0415
 
     librdkafka = confluent_kafka.libversion()[0]
-    client = f"confluent-kafka {confluent_kafka.version()[0]} with librdkafka {librdkafka}"
+    client = f"confluent-kafka {metadata.version('confluent-kafka')} with librdkafka {librdkafka}"
     return f"{client}, polars {pl.__version__}, rich {metadata.version('rich')}"
 
 
@@ -135,8 +135,8 @@ def _jars() -> str:
 
 
 def _jar_folder() -> Path:
-    from ktrial.children import cache_folder  # noqa: PLC0415 - only looked at here
     from ktrial.cluster.jars import KAFKA_VERSION  # noqa: PLC0415
+    from ktrial.environment import cache_folder  # noqa: PLC0415 - only looked at here
 
     return cache_folder() / f"kafka-{KAFKA_VERSION}" / "jars"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -44,7 +45,7 @@ class Asked:
             self._client.check_alive()
             if time.monotonic() > deadline:
                 raise WaitTimedOut(f"{self._client.actor} to {self._what}", limit_s, "no answer yet")
-        assert self._answer is not None  # noqa: S101 - set before the event
+        assert self._answer is not None
         if "error" in self._answer:
             raise UsageProblem(f"{self._client.actor} refused to {self._what}: {self._answer['error']}")
         return self._answer
@@ -111,10 +112,8 @@ class Client:
         """Close its standard input, which tells it to end cleanly; kill it after the limit."""
         self._closing = True
         if self.child.process.stdin:
-            try:
+            with contextlib.suppress(OSError):  # it has gone already
                 self.child.process.stdin.close()
-            except OSError:  # it has gone already
-                pass
         if not self.child.wait(limit_s):
             self.child.kill()
         self._listener.join(5)
@@ -123,7 +122,7 @@ class Client:
 
     def _write(self, message: Mapping[str, Any]) -> None:
         stdin: IO[bytes] | None = self.child.process.stdin
-        assert stdin is not None  # noqa: S101 - opened as a pipe
+        assert stdin is not None
         try:
             with self._lock:
                 stdin.write(json.dumps(message).encode() + b"\n")
@@ -133,7 +132,7 @@ class Client:
 
     def _listen(self) -> None:
         stdout: IO[bytes] | None = self.child.process.stdout
-        assert stdout is not None  # noqa: S101 - opened as a pipe
+        assert stdout is not None
         for line in stdout:
             message = json.loads(line)
             if message.get("event") == "failed":

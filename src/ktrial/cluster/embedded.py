@@ -143,7 +143,7 @@ class EmbeddedCluster:
         """The listeners through links, for clients whose network is on trial."""
         return ",".join(f"127.0.0.1:{ports.linked_link}" for ports in self.ports.values())
 
-    def ask(self, request: Any, *, brokers: Iterable[int] | None = None, timeout_s: float = 0.5) -> Any:  # noqa: ANN401
+    def ask(self, request: Any, *, brokers: Iterable[int] | None = None, timeout_s: float = 0.5) -> Any:
         """Return the answer of the first broker that gives one, trusted ones first. Raises wire.Unanswered."""
         told: list[str] = []
         for broker in self.brokers if brokers is None else brokers:
@@ -270,7 +270,7 @@ class EmbeddedCluster:
                     )
 
 
-def views_of(answer: Any) -> tuple[PartitionView, ...]:  # noqa: ANN401 - kio's entities
+def views_of(answer: Any) -> tuple[PartitionView, ...]:
     """Return a DescribeTopicPartitions answer as views, topics and partitions in order."""
     return tuple(
         PartitionView(

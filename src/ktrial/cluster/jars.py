@@ -125,7 +125,7 @@ def _fetch_one(jar: Jar, aside: Path, folder: Path, count: Callable[[int], None]
     except RuntimeError as error:
         raise _not_fetched(jar, error) from error
     if _sha256(path) != jar.sha256:
-        what = f"The download of {jar.file_name} did not arrive whole: its SHA-256 is not the one in ktrial's lock."
+        what = f"The download of {jar.file_name} did not arrive whole: its SHA-256 is not the lock's."
         raise MachineProblem(
             what, mend="Start again; if it happens again, something between here and there alters files."
         )
@@ -133,10 +133,11 @@ def _fetch_one(jar: Jar, aside: Path, folder: Path, count: Callable[[int], None]
 
 
 def _not_fetched(jar: Jar, error: Exception) -> MachineProblem:
-    if getattr(error, "errno", None) == 28:  # noqa: PLR2004 - ENOSPC
+    if getattr(error, "errno", None) == 28:
         return MachineProblem(
             f"No space left on the disk while fetching {jar.file_name}.", mend="Make room, then start again."
         )
-    what = f"Kafka's jar {jar.group}:{jar.artifact}:{jar.version} is not here yet and could not be fetched ({type(error).__name__})."
+    name = f"{jar.group}:{jar.artifact}:{jar.version}"
+    what = f"Kafka's jar {name} is not here yet and could not be fetched ({type(error).__name__})."
     mend = "The first start needs a network that reaches Maven Central (about 57 MB); later starts need none."
     return MachineProblem(what, mend=mend)

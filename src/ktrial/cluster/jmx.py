@@ -34,7 +34,7 @@ def read(node: Node, mbean: str, attribute: str) -> float | str | dict[str, obje
         ) from error
     finally:
         connection.close()
-    if answer.get("status") != 200:  # noqa: PLR2004 - Jolokia's own status, shaped like HTTP's
+    if answer.get("status") != 200:
         raise JmxUnanswered(f"{node.name} has no {mbean} {attribute}: {answer.get('error_type', 'unknown')}.")
     value: float | str | dict[str, object] = answer["value"]
     return value

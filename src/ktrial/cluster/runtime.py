@@ -14,15 +14,15 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ktrial.children import cache_folder
 from ktrial.cluster.jars import KAFKA_VERSION, lock_text, provide
 from ktrial.cluster.java import Java, choose_java
+from ktrial.environment import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 NODE_FLAGS = (
     "-Xmx384m",

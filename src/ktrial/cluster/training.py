@@ -9,19 +9,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ktrial.cluster import wire
 from ktrial.cluster.node import Node
 from ktrial.cluster.ports import free_ports
 from ktrial.cluster.runtime import Runtime, keep_aot_cache, only_one, with_made_parts
-from ktrial.cluster.topology import BrokerPorts, combined_properties
 from ktrial.cluster.settings import broker_settings
+from ktrial.cluster.topology import BrokerPorts, combined_properties
 from ktrial.errors import MachineProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ktrial.children import Session
 
@@ -74,9 +74,7 @@ def _make_template(runtime: Runtime, folder: Path) -> None:
     arguments = ["format", "-t", TEMPLATE_CLUSTER_ID, "-c", str(file)]
     command = runtime.tool_command("kafka.tools.StorageTool", *arguments)
     try:
-        done = subprocess.run(  # noqa: S603 - our own argument list
-            command, capture_output=True, text=True, timeout=FORMAT_LIMIT_S, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_LIMIT_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise MachineProblem(f"kafka-storage format did not end within {FORMAT_LIMIT_S:g} s.") from error
     made = data / "bootstrap.checkpoint"

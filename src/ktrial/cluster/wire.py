@@ -6,7 +6,7 @@ or paused broker costs that time-out and hides nothing of the others. Leaves out
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import socket
 import struct
@@ -58,7 +58,7 @@ class Wire:
         """Close the connection."""
         self.close()
 
-    def ask(self, request: Any, *, timeout_s: float | None = None) -> Any:  # noqa: ANN401 - kio's entities
+    def ask(self, request: Any, *, timeout_s: float | None = None) -> Any:
         """Send a kio request and return kio's response. Raises Unanswered."""
         try:
             return self._ask(request, timeout_s or self._timeout_s)
@@ -72,7 +72,7 @@ class Wire:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, request: Any, timeout_s: float) -> Any:  # noqa: ANN401 - kio's entities
+    def _ask(self, request: Any, timeout_s: float) -> Any:
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,7 +83,7 @@ class Wire:
         return _decoded(type(request), self._receive(size))
 
     def _receive(self, size: int) -> bytes:
-        assert self._socket is not None  # noqa: S101 - opened by the caller
+        assert self._socket is not None
         parts = bytearray()
         while len(parts) < size:
             part = self._socket.recv(size - len(parts))
@@ -93,7 +93,7 @@ class Wire:
         return bytes(parts)
 
 
-def _encoded(request: Any, correlation: int) -> bytes:  # noqa: ANN401 - kio's entities
+def _encoded(request: Any, correlation: int) -> bytes:
     header_type = type(request).__header_schema__
     header = header_type(
         request_api_key=type(request).__api_key__,
@@ -107,25 +107,25 @@ def _encoded(request: Any, correlation: int) -> bytes:  # noqa: ANN401 - kio's e
     return struct.pack(">i", body.tell()) + body.getvalue()
 
 
-def _decoded(request_type: Any, body: bytes) -> Any:  # noqa: ANN401 - kio's entities
+def _decoded(request_type: Any, body: bytes) -> Any:
     response_type = load_response_from_request(request_type)
     _, start = entity_reader(response_type.__header_schema__)(body, 0)
     response, _ = entity_reader(response_type)(body, start)
     return response
 
 
-def describe_cluster() -> Any:  # noqa: ANN401 - kio's entities
+def describe_cluster() -> Any:
     """Ask which brokers are registered and unfenced."""
     return cluster.DescribeClusterRequest(include_cluster_authorized_operations=False, endpoint_type=i8(1))
 
 
-def describe_partitions(topics: Sequence[str]) -> Any:  # noqa: ANN401 - kio's entities
+def describe_partitions(topics: Sequence[str]) -> Any:
     """Ask for leader, epoch, replicas, ISR and ELR of the partitions of these topics."""
     named = tuple(partitions.TopicRequest(name=TopicName(topic)) for topic in topics)
     return partitions.DescribeTopicPartitionsRequest(topics=named)
 
 
-def describe_configs(resource_type: int, name: str) -> Any:  # noqa: ANN401 - kio's entities
+def describe_configs(resource_type: int, name: str) -> Any:
     """Ask for all settings of one broker or topic."""
     resource = configs.DescribeConfigsResource(
         resource_type=i8(resource_type), resource_name=name, configuration_keys=None
@@ -133,7 +133,7 @@ def describe_configs(resource_type: int, name: str) -> Any:  # noqa: ANN401 - ki
     return configs.DescribeConfigsRequest(resources=(resource,), include_synonyms=True)
 
 
-def create_topic(name: str, assignment: Sequence[Sequence[int]], settings: Mapping[str, str]) -> Any:  # noqa: ANN401
+def create_topic(name: str, assignment: Sequence[Sequence[int]], settings: Mapping[str, str]) -> Any:
     """Ask for a topic whose partition i lives on the brokers `assignment[i]`, the first of them preferred leader."""
     placed = tuple(
         create.CreatableReplicaAssignment(
@@ -151,13 +151,13 @@ def create_topic(name: str, assignment: Sequence[Sequence[int]], settings: Mappi
     return create.CreateTopicsRequest(topics=(topic,), timeout=_timedelta_ms(10_000))
 
 
-def delete_topic(name: str) -> Any:  # noqa: ANN401 - kio's entities
+def delete_topic(name: str) -> Any:
     """Ask for the deletion of one topic."""
     topic = delete.DeleteTopicState(name=TopicName(name), topic_id=None)
     return delete.DeleteTopicsRequest(topics=(topic,), timeout=_timedelta_ms(10_000))
 
 
-def list_latest(topic: str, partition: int) -> Any:  # noqa: ANN401 - kio's entities
+def list_latest(topic: str, partition: int) -> Any:
     """Ask the leader for the end offset (high watermark) of one partition."""
     asked = offsets.ListOffsetsPartition(partition_index=i32(partition), timestamp=i64(LATEST))
     return offsets.ListOffsetsRequest(
@@ -167,15 +167,15 @@ def list_latest(topic: str, partition: int) -> Any:  # noqa: ANN401 - kio's enti
     )
 
 
-def api_versions() -> Any:  # noqa: ANN401 - kio's entities
+def api_versions() -> Any:
     """Ask what the broker can, and which feature levels the cluster has agreed on."""
     return versions.ApiVersionsRequest(client_software_name="ktrial", client_software_version="1")
 
 
-def find_coordinator(group: str) -> Any:  # noqa: ANN401 - kio's entities
+def find_coordinator(group: str) -> Any:
     """Ask which broker coordinates a consumer group."""
     return coordinator.FindCoordinatorRequest(key_type=i8(0), coordinator_keys=(group,))
 
 
 def _timedelta_ms(milliseconds: int) -> i32Timedelta:
-    return i32Timedelta.parse(datetime.timedelta(milliseconds=milliseconds))
+    return i32Timedelta.parse(dt.timedelta(milliseconds=milliseconds))

@@ -52,7 +52,7 @@ class Pause(_OfNodes):
         return _inject("pause", self.nodes, cluster, lambda node: node.pause(), "paused", _resume)
 
 
-def _inject(  # noqa: PLR0913 - what tells one fault of processes from another
+def _inject(
     name: str,
     ids: tuple[int, ...],
     cluster: EmbeddedCluster,

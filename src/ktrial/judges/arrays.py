@@ -83,6 +83,11 @@ def joined(parts: list[NDArray[np.signedinteger]]) -> NDArray[np.int64]:
     return np.concatenate(parts).astype(np.int64, copy=False) if parts else np.empty(0, np.int64)
 
 
+def ascending(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the values sorted; the same array when it is sorted already."""
+    return values if (values[1:] >= values[:-1]).all() else np.sort(values)
+
+
 class Cells:
     """Cells with one value each, written from many rows; every disagreement about a cell is remembered."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 
 from ktrial.errors import UsageProblem
 from ktrial.judges.arrays import NOTHING, Column, holder, pieces
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from ktrial.history.tables import History

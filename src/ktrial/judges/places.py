@@ -51,9 +51,7 @@ class Places:
 
     def of(self, topics: NDArray[np.int64], partitions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of each (topic code, partition) of completions, reads or ends; -1 where either is null."""
-        cell = (
-            self._topic_cell[topics] + partitions
-        )  # a null is -1: the last topic's cell, which leads nowhere
+        cell = self._topic_cell[topics] + partitions  # a null is -1: the last cell, which leads nowhere
         if self._place_at is not None:
             places: NDArray[np.int64] = self._place_at[cell]
             return places

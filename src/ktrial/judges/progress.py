@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from ktrial.judges.arrays import NOTHING, Column, ascending, joined, pieces
 from ktrial.judges.claim import Findings, Found
+from ktrial.judges.ledger import OK
 from ktrial.judges.witness import NS, first
 from ktrial.verdict import MAX_EXAMPLES, Text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ktrial.history.tables import History
     from ktrial.judges.case import Case
+    from ktrial.judges.ledger import Ledger
 
+FEW_GAPS: Final = 64
+LATE: Final = np.iinfo(np.int64).max
 REFUSED: Final = "NOT_ENOUGH_REPLICAS"  # and NOT_ENOUGH_REPLICAS_AFTER_APPEND
 
 
@@ -35,8 +39,9 @@ class Progress:
 
     def __call__(self, case: Case) -> Findings:
         """Return the longest gap, the time to the first acknowledgement after each fault, and the refused writes."""
-        acks = _times(case.history.completions.filter(pl.col("outcome") == "ok"))
-        began, ended = _longest_gap(case.history, acks)
+        clocks = _clocks(case.ledger)
+        acks = clocks.acks
+        began, ended = _longest_gap(clocks)
         gap_s = round((ended - began) / NS, 3)
         after = _after_faults(case, acks)
         refused = _refused(case)
@@ -50,27 +55,62 @@ class Progress:
         return Findings(measured, (stalled, refused), held=held if self.needed else None)
 
 
-def _times(frame: pl.DataFrame) -> NDArray[np.int64]:
-    return frame["t"].sort().to_numpy()
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Times in ns, each sorted: of acknowledgements, and of the calls and outcomes of all sends that have both."""
+
+    acks: NDArray[np.int64]
+    called: NDArray[np.int64]
+    done: NDArray[np.int64]
 
 
-def _longest_gap(history: History, acks: NDArray[np.int64]) -> tuple[int, int]:
-    """Return when the longest gap began and ended, in ns."""
-    waits = (
-        history.calls.select("id", "t")
-        .join(history.completions.select("id", done="t"), on="id")
-        .select("t", "done")
-    )
-    if waits.is_empty():
+def _clocks(ledger: Ledger) -> Clocks:
+    t = ledger.acks["t"]
+    acks, done = [], []
+    for piece in pieces(ledger.history.completions.height):
+        times = t[piece]
+        acks.append(times[ledger.acks["outcome"][piece] == OK])
+        positions = ledger.ids.of("completions", piece)
+        counts = ledger.ids.called(positions)
+        if ledger.retold:
+            counts &= ledger.ack_row[positions] == np.arange(piece.start, piece.stop)
+        done.append(times if counts.all() else times[counts])
+    call_t = Column(ledger.history.calls, "t")
+    called = [
+        call_t[piece][ledger.ack_row[ledger.ids.of("calls", piece)] != NOTHING]
+        for piece in pieces(ledger.history.calls.height)
+    ]
+    return Clocks(ascending(joined(acks)), ascending(joined(called)), ascending(joined(done)))
+
+
+def _longest_gap(clocks: Clocks) -> tuple[int, int]:
+    """Return when the longest gap began and ended, in ns.
+
+    A gap is no longer than the time between two acknowledgements, so the widest are looked at until no other can win.
+    """
+    if not clocks.called.size:
         return 0, 0
-    called, done = (waits[name].sort().to_numpy() for name in ("t", "done"))
-    ends = np.unique(np.append(acks, done[-1]))  # after the last acknowledgement, whoever waited was told so
-    starts = np.append(called[0], ends[:-1])
-    waiting = np.searchsorted(called, starts, side="right") > np.searchsorted(done, starts, side="right")
-    later = np.append(called, np.iinfo(np.int64).max)[np.searchsorted(called, starts, side="right")]
-    began = np.where(waiting, starts, later)
-    longest = int(np.argmax(ends - np.minimum(began, ends)))
-    return int(began[longest]), int(ends[longest])
+    # After the last acknowledgement, whoever still waited did so until its own outcome came.
+    bounds = np.concatenate([clocks.called[:1], clocks.acks, clocks.done[-1:]])
+    widths = np.diff(bounds)
+    few = FEW_GAPS
+    while True:
+        widest = np.argpartition(widths, -few)[-few:] if few < widths.size else np.arange(widths.size)
+        began, ended = _waits(clocks, bounds[widest], bounds[widest + 1])
+        best = int(np.argmax(ended - began))
+        if few >= widths.size or ended[best] - began[best] >= widths[widest].min():
+            return int(began[best]), int(ended[best])
+        few *= 16
+
+
+def _waits(
+    clocks: Clocks, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return from when to when somebody waited in each of the given gaps."""
+    made = np.searchsorted(clocks.called, starts, side="right")
+    waiting = made > np.searchsorted(clocks.done, starts, side="right")
+    following = np.append(clocks.called, LATE)[made]
+    return np.minimum(np.where(waiting, starts, following), ends), ends
 
 
 def _after_faults(case: Case, acks: NDArray[np.int64]) -> list[dict[str, object]]:
@@ -118,9 +158,9 @@ def _never_again(case: Case, acks: NDArray[np.int64], after: list[dict[str, obje
 
 
 def _refused(case: Case) -> Found:
-    errors = case.history.completions["error"].drop_nulls().unique().to_list()
-    meant = [error for error in errors if REFUSED in error]
-    rows = case.history.completions.filter(pl.col("error").is_in(meant)).sort("t")
+    errors = case.history.completions["error"]
+    meant = [error for error in errors.drop_nulls().unique().to_list() if REFUSED in error]
+    rows = case.history.completions.filter(errors.is_in(meant) if meant else pl.lit(value=False)).sort("t")
     examples = [
         {
             "id": row["id"],

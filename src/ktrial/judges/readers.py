@@ -71,12 +71,15 @@ def _in_turn(case: Case) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     every = np.arange(case.history.reads.height)
     rows = every if group.empty else every[group[slice(0, every.size)] < 0]
     keys = _keys(case, rows)
-    order = np.argsort(keys.astype(np.uint16) if keys.max(initial=0) < FEW else keys, kind="stable")
-    times, offsets = case.ledger.seen["t"].take(rows[order]), case.ledger.seen["offset"].take(rows[order])
-    same = np.diff(keys[order]) == 0
-    if (same & ((np.diff(times) < 0) | (np.diff(offsets) <= 0))).any():
-        order = order[np.lexsort((offsets, times, keys[order]))]
-    return rows[order], keys[order]
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys.astype(np.uint16) if keys.max(initial=0) < FEW else keys, kind="stable")
+        rows, keys = rows[order], keys[order]
+    times, offsets = case.ledger.seen["t"].take(rows), case.ledger.seen["offset"].take(rows)
+    turned = (times[1:] < times[:-1]) | (offsets[1:] <= offsets[:-1])
+    if (turned & (keys[1:] == keys[:-1])).any():
+        order = np.lexsort((offsets, times, keys))
+        rows, keys = rows[order], keys[order]
+    return rows, keys
 
 
 def _keys(case: Case, rows: NDArray[np.int64]) -> NDArray[np.int64]:

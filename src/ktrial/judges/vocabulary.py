@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ktrial.judges.bursts import Bursts
 from ktrial.judges.claim import Claim
 from ktrial.judges.conditions import Conditions, NotVacuous, ReadToEnd
 from ktrial.judges.cost import CostOrder
@@ -71,7 +72,7 @@ def stays_in_sync() -> Claim:
 
 
 def writes_continue(limit_s: float | None = None) -> Claim:
-    """Claim that no write is refused, and no gap between acknowledgements is longer than `limit_s` while someone waits."""
+    """Claim that no write is refused, and nobody waits longer than `limit_s` for the next acknowledgement."""
     return Claim((*RUN, Progress(limit_s, needed=True)), frozenset({"stalled", "refused"}))
 
 
@@ -80,9 +81,10 @@ def replicas_agree() -> Claim:
     return Claim((Conditions(), ReplicasAlike(needed=True)), frozenset({"replicas_differ"}))
 
 
-def costs_in_order(actors: tuple[str, ...]) -> Claim:
-    """Claim that median latency grows in the order in which the actors are named."""
-    return Claim((*RUN, CostOrder(tuple(actors))), frozenset({"cheaper_than_claimed"}))
+def costs_in_order(actors: tuple[str, ...], *, bursts: tuple[str, ...] = ()) -> Claim:
+    """Claim that median latency grows in the order of `actors`; the throughput of `bursts` is measured beside."""
+    parts = (CostOrder(tuple(actors)), *([Bursts(tuple(bursts))] if bursts else []))
+    return Claim((*RUN, *parts), frozenset({"cheaper_than_claimed"}))
 
 
 def everything(claims: Iterable[str] = ()) -> Claim:

@@ -35,10 +35,14 @@ class Who(Enum):
     judge=all_read_by(READER),
     cluster=ClusterSpec(brokers=1),
     by_hand=(
-        "kafka-topics --create --topic test-topic --partitions 1 --replication-factor 1"
-        " --bootstrap-server localhost:9092",
-        "kafka-console-producer --topic test-topic --property parse.key=true --property key.separator=:"
-        " --bootstrap-server localhost:9092",
+        (
+            "kafka-topics --create --topic test-topic --partitions 1 --replication-factor 1"
+            " --bootstrap-server localhost:9092"
+        ),
+        (
+            "kafka-console-producer --topic test-topic --property parse.key=true --property key.separator=:"
+            " --bootstrap-server localhost:9092"
+        ),
         "kafka-console-consumer --topic test-topic --group my-group --from-beginning --bootstrap-server localhost:9092",
         "kafka-consumer-groups --describe --group my-group --bootstrap-server localhost:9092",
         "kafka-metadata-quorum --bootstrap-server localhost:9092 describe --status",

@@ -22,10 +22,14 @@ KEYS = {"cycle": 12}
     judge=all_of(read_in_send_order(), in_order()),
     by_hand=(
         "kafka-topics --create --topic events --partitions 3 --replication-factor 3 --bootstrap-server localhost:9092",
-        "kafka-console-producer --topic events --property parse.key=true --property key.separator=:"
-        " --bootstrap-server localhost:9092",
-        "kafka-console-consumer --topic events --from-beginning --property print.partition=true"
-        " --property print.offset=true --bootstrap-server localhost:9092",
+        (
+            "kafka-console-producer --topic events --property parse.key=true --property key.separator=:"
+            " --bootstrap-server localhost:9092"
+        ),
+        (
+            "kafka-console-consumer --topic events --from-beginning --property print.partition=true"
+            " --property print.offset=true --bootstrap-server localhost:9092"
+        ),
     ),
 )
 def order_by_partition_count(stage: Stage, partitions: int) -> None:
@@ -50,10 +54,14 @@ def order_by_partition_count(stage: Stage, partitions: int) -> None:
     },
     judge=all_of(keys_together(), in_order()),
     by_hand=(
-        "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"
-        " --bootstrap-server localhost:9092",
-        "kafka-console-consumer --topic orders --from-beginning --property print.key=true"
-        " --property print.partition=true --bootstrap-server localhost:9092",
+        (
+            "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"
+            " --bootstrap-server localhost:9092"
+        ),
+        (
+            "kafka-console-consumer --topic orders --from-beginning --property print.key=true"
+            " --property print.partition=true --bootstrap-server localhost:9092"
+        ),
     ),
 )
 def same_key(stage: Stage, chosen: str) -> None:
@@ -74,10 +82,14 @@ def same_key(stage: Stage, chosen: str) -> None:
     judge=keys_together(),
     beyond=True,
     by_hand=(
-        "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"
-        " --bootstrap-server localhost:9092",
-        "kafka-console-consumer --topic orders --from-beginning --property print.key=true"
-        " --property print.partition=true --bootstrap-server localhost:9092",
+        (
+            "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"
+            " --bootstrap-server localhost:9092"
+        ),
+        (
+            "kafka-console-consumer --topic orders --from-beginning --property print.key=true"
+            " --property print.partition=true --bootstrap-server localhost:9092"
+        ),
     ),
 )
 def two_clients_one_key(stage: Stage, partitioner: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import Enum
 
 from ktrial.faults import Kill, Pause
-from ktrial.judges import nothing_missing
+from ktrial.judges import costs_in_order, nothing_missing
 from ktrial.lab import Lab, trial
 from ktrial.stage import APPENDED, Stage, Topic
 from ktrial.verdict import BROKEN, HELD, Text
@@ -19,6 +20,7 @@ UNCLEAN = Topic(
     settings={"unclean.leader.election.enable": "true"},
 )
 EVENTS = Topic("events", partitions=1, replicas=3, min_in_sync=2)
+ROUNDS = 5
 
 
 class Acks(Enum):
@@ -49,8 +51,10 @@ class Acks(Enum):
     predict={Acks.NONE: BROKEN, Acks.LEADER: BROKEN, Acks.ALL: HELD, Acks.ALL_BUT_UNCLEAN: BROKEN},
     judge=nothing_missing(),
     by_hand=(
-        "kafka-topics --create --topic orders --partitions 1 --replication-factor 3"
-        " --config min.insync.replicas=2 --bootstrap-server localhost:9092",
+        (
+            "kafka-topics --create --topic orders --partitions 1 --replication-factor 3"
+            " --config min.insync.replicas=2 --bootstrap-server localhost:9092"
+        ),
         "kafka-topics --describe --topic orders --bootstrap-server localhost:9092",
         "kill -STOP <pids of both followers>",
         "kafka-console-producer --topic orders --producer-property acks=1 --bootstrap-server localhost:9092",
@@ -89,8 +93,10 @@ def leader_dies_unreplicated(stage: Stage, acks: Acks) -> None:
     predict={"0": None, "1": None, "all": HELD},
     judge=nothing_missing(),
     by_hand=(
-        "kafka-producer-perf-test --topic orders --num-records 100000 --record-size 100 --throughput 1000"
-        " --producer-props acks=all bootstrap.servers=localhost:9092",
+        (
+            "kafka-producer-perf-test --topic orders --num-records 100000 --record-size 100 --throughput 1000"
+            " --producer-props acks=all bootstrap.servers=localhost:9092"
+        ),
         "kill -KILL <pid of the leader>",
     ),
 )
@@ -100,7 +106,9 @@ def one_broker_dies(stage: Stage, acks: str) -> None:
         for _ in range(3):
             leader = stage.leader_of(ORDERS)
             producer.await_called(200)
-            stage.undo(stage.inject(Kill(leader)))  # its process starts again while the cluster still misses it
+            stage.undo(
+                stage.inject(Kill(leader))
+            )  # its process starts again while the cluster still misses it
             stage.wait_for_leader(ORDERS, other_than=leader)
             producer.await_called(200)
             stage.wait_for_in_sync(ORDERS, 3)
@@ -108,9 +116,42 @@ def one_broker_dies(stage: Stage, acks: str) -> None:
     stage.read_to_end(ORDERS)
 
 
+@trial(
+    question=Text(
+        ko="acks=0, 1, all 중 어느 것이 얼마나 빠를까요? 지연 시간은 all ≥ 1 ≥ 0 순서일까요?",
+        en="What does an acknowledgement cost? Is latency ordered all >= 1 >= 0?",
+    ),
+    varies="what is compared",
+    predict={"acks=0, acks=1 and acks=all, in turns": None},
+    judge=costs_in_order(
+        ("producer-1", "producer-2", "producer-3"), bursts=("producer-4", "producer-5", "producer-6")
+    ),
+    by_hand=(
+        (
+            "kafka-producer-perf-test --topic events --num-records 20000 --record-size 100 --throughput -1"
+            " --producer-props acks=1 bootstrap.servers=localhost:9092"
+        ),
+    ),
+)
+def acks_cost(stage: Stage, _: str) -> None:
+    """In a healthy cluster, take turns: a few records one by one for latency, a burst for throughput, by each acks."""
+    acks = ("0", "1", "all")
+    with ExitStack() as running:
+        one_by_one = [
+            running.enter_context(stage.producing(EVENTS, {"acks": each, "linger.ms": "0"})) for each in acks
+        ]
+        bursting = [running.enter_context(stage.producing(EVENTS, {"acks": each})) for each in acks]
+        for _round in range(ROUNDS):
+            for producer in one_by_one:
+                producer.sends(40, one_by_one=True)
+            for producer in bursting:
+                producer.sends(5000)
+    stage.read_to_end(EVENTS)
+
+
 LAB = Lab(
     number=3,
     name="acks",
     title=Text(ko="프로듀서 acks와 내구성", en="Producer acks and durability"),
-    trials=(leader_dies_unreplicated, one_broker_dies),
+    trials=(leader_dies_unreplicated, one_broker_dies, acks_cost),
 )

@@ -89,8 +89,10 @@ class Needs(Enum):
     predict={Needs.TWO: BROKEN, Needs.ONE: HELD, Needs.LEADER: None},
     judge=all_of(writes_continue(), nothing_lost()),
     by_hand=(
-        "kafka-topics --create --topic orders --partitions 1 --replication-factor 3"
-        " --config min.insync.replicas=2 --bootstrap-server localhost:9092",
+        (
+            "kafka-topics --create --topic orders --partitions 1 --replication-factor 3"
+            " --config min.insync.replicas=2 --bootstrap-server localhost:9092"
+        ),
         "kill -TERM <pids of two brokers>",
         "kafka-console-producer --topic orders --producer-property acks=all --bootstrap-server localhost:9092",
     ),
@@ -111,7 +113,7 @@ def too_few_in_sync(stage: Stage, needs: Needs) -> None:
 
 @trial(
     question=Text(
-        ko="최신 데이터를 가진 유일한 복제본이 죽었습니다. 뒤처진 복제본이 리더가 되어도 승인된 메시지는 남아 있을까요?",
+        ko="최신 데이터를 가진 유일한 복제본이 죽으면, 승인된 메시지는 그 뒤에도 남아 있을까요?",
         en="The only up-to-date replica dies: are the acknowledged records still there afterwards?",
     ),
     varies="unclean.leader.election.enable",
@@ -119,8 +121,10 @@ def too_few_in_sync(stage: Stage, needs: Needs) -> None:
     judge=nothing_lost(),
     beyond=True,
     by_hand=(
-        "kafka-configs --alter --entity-type topics --entity-name orders"
-        " --add-config unclean.leader.election.enable=true --bootstrap-server localhost:9092",
+        (
+            "kafka-configs --alter --entity-type topics --entity-name orders"
+            " --add-config unclean.leader.election.enable=true --bootstrap-server localhost:9092"
+        ),
         "kafka-topics --describe --unavailable-partitions --bootstrap-server localhost:9092",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ktrial.report.words import STYLES, sign, verdict_word, word
@@ -25,9 +26,15 @@ def show_ending(result: RunResult, screen: Screen, language: Language) -> None:
     if result.score:
         score = f"{word('your score', language)}: {result.score['right']} / {result.score['of']}"
         screen.result((score, "bold"))
-    screen.result((f"{word('run folder', language)}: {result.folder}", ""), whole=True)
+    screen.result((f"{word('run folder', language)}: {_near(result.folder)}", ""), whole=True)
     if result.interrupted:
         screen.remark((word("interrupted", language), "bold yellow"))
+
+
+def _near(folder: Path) -> Path:
+    """Return a folder as seen from here, where it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _by_hand(result: RunResult, screen: Screen, language: Language) -> None:

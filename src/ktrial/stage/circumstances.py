@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import confluent_kafka
 import psutil
@@ -16,14 +16,24 @@ from ktrial.cluster.jars import KAFKA_VERSION
 from ktrial.cluster.settings import changed_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ktrial.cluster.embedded import EmbeddedCluster
     from ktrial.cluster.topology import ClusterSpec
     from ktrial.stage.overrides import Overrides
 
 
-def circumstances(specs: Sequence[ClusterSpec], overrides: Overrides) -> dict[str, object]:
+class Circumstances(TypedDict):
+    """The fields of a RunResult that say where and with what it ran."""
+
+    ktrial: str
+    kafka: str
+    client: str
+    machine: Mapping[str, object]
+    settings_changed: Mapping[str, object]
+
+
+def circumstances(specs: Sequence[ClusterSpec], overrides: Overrides) -> Circumstances:
     """Return the fields of a RunResult that say where and with what it ran."""
     brokers: dict[str, object] = {}
     for spec in specs:
@@ -52,6 +62,6 @@ def circumstances(specs: Sequence[ClusterSpec], overrides: Overrides) -> dict[st
 
 
 def feature_levels(cluster: EmbeddedCluster) -> dict[str, object]:
-    """Return the finalized feature levels (metadata.version, eligible.leader.replicas.version, ...), as brokers tell."""
+    """Return the finalized feature levels (metadata.version and the rest), as a broker tells them."""
     answer = cluster.ask(wire.api_versions(), timeout_s=5.0)
     return {str(feature.name): int(feature.max_version_level) for feature in answer.finalized_features}

@@ -52,9 +52,7 @@ def dump_replicas(ground: Ground, topic: str, partition: int, broker: int) -> No
         raise StageProblem(f"{node.name} has no log of {topic}/{partition}.")
     files = ",".join(str(segment) for segment in segments)
     command = node.runtime.tool_command(DUMP_CLASS, "--files", files)
-    done = subprocess.run(  # noqa: S603 - our own argument list
-        command, capture_output=True, text=True, timeout=DUMP_LIMIT_S, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DUMP_LIMIT_S, check=False)
     if done.returncode != 0:
         raise StageProblem(
             f"DumpLogSegments failed on {node.name}'s {topic}/{partition}: {done.stderr[-300:]}"

@@ -29,19 +29,24 @@ class Overrides:
 
 
 def sort_out(settings: Mapping[str, str]) -> Overrides:
-    """Return the settings sorted by whom they concern. Raises UsageProblem, with the nearest names, for an unknown one."""
+    """Return the settings sorted by whom they concern.
+
+    Raises UsageProblem, with the nearest names, for an unknown one.
+    """
     known = known_settings()
     producer_names = {*LIBRARY_NAMES, *JAVA_NAMES}
-    sorted_out = Overrides({}, {}, {})
+    producer: dict[str, str] = {}
+    topic: dict[str, str] = {}
+    broker: dict[str, str] = {}
     for name, value in settings.items():
         if name in producer_names:
             check("producer", {name: value})
-            sorted_out.producer[name] = value  # type: ignore[index] - made here
+            producer[name] = value
         elif name in known["topic"]:
-            sorted_out.topic[name] = value  # type: ignore[index] - made here
+            topic[name] = value
         elif name in known["broker"]:
-            sorted_out.broker[name] = value  # type: ignore[index] - made here
+            broker[name] = value
         else:
             what = f"Neither Kafka {KAFKA_VERSION} nor its producer has a setting {name!r}."
             raise UsageProblem(what, mend=nearest(name, [*known["topic"], *known["broker"], *producer_names]))
-    return sorted_out
+    return Overrides(producer, topic, broker)

@@ -17,6 +17,7 @@ from ktrial.cluster.observe import Observer
 from ktrial.cluster.topology import CONTROLLER_ID
 from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
 from ktrial.stage.final import dump_replicas, read_everything
+from ktrial.stage.sight import Sight
 from ktrial.stage.tools import Tools
 from ktrial.stage.topic import PREFIX, Topic
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ktrial.children import Session
-    from ktrial.cluster.embedded import EmbeddedCluster, PartitionView
+    from ktrial.cluster.embedded import EmbeddedCluster
     from ktrial.faults import Fault, Injected
     from ktrial.feed import Feed
     from ktrial.stage.journals import Notebook
@@ -66,6 +67,7 @@ class Stage:
         self._faults: list[Injected] = []
         self._next_id = 0
         self._counts: dict[str, int] = {}
+        self._sight = Sight(ground.cluster)
         self._observer = Observer(ground.cluster, ground.notebook.note)
         self.tools = Tools(ground, self.topic)
 
@@ -104,16 +106,16 @@ class Stage:
     def leader_of(self, topic: Topic, partition: int = 0) -> int:
         """Return the leading broker. Raises WaitTimedOut when the partition has none for too long."""
         self.wait_for_leader(topic, partition=partition)
-        return self._partition(topic, partition).leader
+        return self._sight.partition(self.topic(topic), partition).leader
 
     def followers_of(self, topic: Topic, partition: int = 0) -> tuple[int, ...]:
         """Return the replicas that do not lead."""
-        view = self._partition(topic, partition)
+        view = self._sight.partition(self.topic(topic), partition)
         return tuple(broker for broker in view.replicas if broker != view.leader)
 
     def in_sync(self, topic: Topic, partition: int = 0) -> tuple[int, ...]:
         """Return the ISR."""
-        return self._partition(topic, partition).isr
+        return self._sight.partition(self.topic(topic), partition).isr
 
     def coordinator_of(self, group: str) -> int:
         """Return the broker that coordinates a consumer group."""
@@ -131,7 +133,7 @@ class Stage:
         client = self._start("producer", settings, linked=linked, seed=self._ground.seed)
         client.await_ready()
         try:
-            yield ProducerHandle(client, name, self._take_ids, lambda: self._log_end(topic))
+            yield ProducerHandle(client, name, self._take_ids, lambda: self._sight.log_end(name))
         finally:
             client.close()
 
@@ -217,7 +219,7 @@ class Stage:
         """Undo all faults, latest first, and wait until all brokers are back and every replica is in sync."""
         for injected in reversed(self._faults[:]):
             self.undo(injected)
-        self._await("all brokers registered", self._all_registered, STAGE_LIMIT_S)
+        self._await("all brokers registered", self._sight.all_registered, STAGE_LIMIT_S)
         for topic in self._topics:
             self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
 
@@ -240,13 +242,13 @@ class Stage:
             return len(leaders) == 1 and not leaders & {-1, other_than}, f"leaders {sorted(leaders)}"
 
         self._await(f"a leader of {topic.name}/{partition} other than {other_than}", led, limit_s)
-        return self._partition(topic, partition).leader
+        return self._sight.partition(self.topic(topic), partition).leader
 
     def wait_for_no_leader(self, topic: Topic, *, partition: int = 0, limit_s: float = WAIT_LIMIT_S) -> None:
         """Wait until the partition is offline: no broker may lead it."""
 
         def headless() -> tuple[bool, str]:
-            leader = self._partition(topic, partition).leader
+            leader = self._sight.partition(self.topic(topic), partition).leader
             return leader == -1, f"leader {leader}"
 
         self._await(f"{topic.name}/{partition} to be offline", headless, limit_s)
@@ -257,7 +259,7 @@ class Stage:
         """Wait until the ISR of the partition (None: of every partition) has exactly `count` members."""
 
         def counted() -> tuple[bool, str]:
-            views = [v for v in self._views(topic) if partition in {None, v.partition}]
+            views = [v for v in self._sight.views(self.topic(topic)) if partition in {None, v.partition}]
             come = bool(views) and all(
                 len(v.isr) == min(count, len(v.replicas)) and v.leader >= 0 for v in views
             )
@@ -269,15 +271,7 @@ class Stage:
         """Wait until every in-sync replica has all that the leaders hold: high watermark = log end offset."""
         name = self.topic(topic)
 
-        def level() -> tuple[bool, str]:
-            ends, marks = [], []
-            for view in self._views(topic):
-                ends.append(jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition))
-                answer = self._cluster.ask(wire.list_latest(name, view.partition), brokers=[view.leader])
-                marks.append(int(answer.topics[0].partitions[0].offset))
-            return bool(ends) and ends == marks, f"log ends {ends}, high watermarks {marks}"
-
-        self._await(f"all of {topic.name} on its replicas", level, limit_s)
+        self._await(f"all of {topic.name} on its replicas", lambda: self._sight.is_replicated(name), limit_s)
 
     def wait_for_no_fetch_at(self, broker: int, limit_s: float = WAIT_LIMIT_S) -> None:
         """Wait until no follower's fetch waits at the broker: what is appended from then on reaches nobody by it.
@@ -296,19 +290,16 @@ class Stage:
         self, leader: int, topic: Topic, *, under: bool, limit_s: float = WAIT_LIMIT_S
     ) -> None:
         """Wait until the leader's JMX calls partition 0 under-replicated, or not; write its figures down."""
-        node, name = self._cluster.nodes[leader], self.topic(topic)
-
-        def told() -> tuple[bool, str]:
-            try:
-                seen = jmx.is_under_replicated(node, name, 0)
-            except jmx.JmxUnanswered as silence:
-                return False, str(silence)
-            return seen is under, f"under-replicated: {seen}"
+        name = self.topic(topic)
 
         self._await(
-            f"broker {leader} to call {topic.name} {'under-' if under else 'fully '}replicated", told, limit_s
+            f"broker {leader} to call {topic.name} {'under-' if under else 'fully '}replicated",
+            lambda: self._sight.is_under_replicated(leader, name, wanted=under),
+            limit_s,
         )
-        self.measure("UnderReplicatedPartitions", jmx.under_replicated(node), broker=leader)
+        self.measure(
+            "UnderReplicatedPartitions", jmx.under_replicated(self._cluster.nodes[leader]), broker=leader
+        )
 
     # ---- the end
 
@@ -322,7 +313,7 @@ class Stage:
             raise StageProblem(
                 f"The final read needs a healed cluster, but {self._faults[-1].name} is in force."
             )
-        self._await("all brokers registered", self._all_registered, STAGE_LIMIT_S)
+        self._await("all brokers registered", self._sight.all_registered, STAGE_LIMIT_S)
         for topic in topics:
             self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
         self._ground.feed.tell("awaiting", what="the final read", limit_s=STAGE_LIMIT_S)
@@ -331,7 +322,7 @@ class Stage:
     def dump_replicas(self, topic: Topic) -> None:
         """Write every replica's log of the topic, batch by batch, into the history (DumpLogSegments)."""
         name = self.topic(topic)
-        for view in self._views(topic):
+        for view in self._sight.views(self.topic(topic)):
             for broker in view.replicas:
                 dump_replicas(self._ground, name, view.partition, broker)
 
@@ -369,41 +360,6 @@ class Stage:
     def _take_ids(self, count: int) -> int:
         first, self._next_id = self._next_id, self._next_id + count
         return first
-
-    def _views(self, topic: Topic) -> tuple[PartitionView, ...]:
-        """Return the partitions as some broker sees them; empty when nobody answers."""
-        name = self.topic(topic)
-        with suppress(wire.Unanswered):
-            return self._cluster.partitions(name)
-        return ()
-
-    def _partition(self, topic: Topic, partition: int) -> PartitionView:
-        """Return one partition. Raises WaitTimedOut when nobody tells of it."""
-        found: list[PartitionView] = []
-
-        def told() -> tuple[bool, str]:
-            found[:] = [view for view in self._views(topic) if view.partition == partition]
-            return bool(found), "no broker answered"
-
-        await_condition(f"news of {topic.name}/{partition}", told, LAND_LIMIT_S)
-        return found[0]
-
-    def _log_end(self, topic: Topic) -> int:
-        """Return how many records the leaders' logs hold, acknowledged or not."""
-        name = self.topic(topic)
-        return sum(
-            jmx.log_end_offset(self._cluster.nodes[view.leader], name, view.partition)
-            for view in self._views(topic)
-        )
-
-    def _all_registered(self) -> tuple[bool, str]:
-        for node in self._cluster.nodes.values():
-            if node.state() == "died":
-                raise StageProblem(
-                    f"{node.name} died although nothing here killed it: {node.last_log_lines(1)}"
-                )
-        registered = self._cluster.registered()
-        return registered == self._cluster.brokers, f"{list(registered)} of {list(self._cluster.brokers)}"
 
     def _await(self, awaited: str, seen: Callable[[], tuple[bool, str]], limit_s: float) -> None:
         self._ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)

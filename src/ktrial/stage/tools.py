@@ -118,7 +118,7 @@ class Tools:
 def _listen(child: Child, topic: str, group: str, notebook: Notebook, read: list[int]) -> None:
     """Write down every record of ours that the console consumer prints, until it ends."""
     stdout: IO[bytes] | None = child.process.stdout
-    assert stdout is not None  # noqa: S101 - opened as a pipe
+    assert stdout is not None
     for raw in stdout:
         found = PRINTED.match(raw.decode(errors="replace").rstrip("\n"))
         told = decode(found["value"].encode(), found["key"].encode()) if found else None

@@ -52,7 +52,7 @@ class ProducerHandle:
         """Its name in the history."""
         return self._client.actor
 
-    def sends(  # noqa: PLR0913 - the parts of a workload
+    def sends(
         self,
         count: int,
         *,
