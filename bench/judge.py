@@ -52,8 +52,10 @@ def make(folder: Path, records: int, shape: str, seed: int = 7) -> None:
     acked = called + rng.integers(100_000, 2_000_000, records)
     ack_order = rng.permutation(records) if shape == "scattered" else np.argsort(acked, kind="stable")
     read_order = rng.permutation(records) if shape == "scattered" else np.argsort(partition, kind="stable")
+    read_at = np.empty(records, np.int64)
+    read_at[np.argsort(partition, kind="stable")] = called[-1] + 10_000_000 + number
     reads = frame[read_order].with_columns(
-        t=called[-1] + 10_000_000 + number, actor=pl.lit("final-reader"), isolation=pl.lit("read_uncommitted")
+        t=read_at[read_order], actor=pl.lit("final-reader"), isolation=pl.lit("read_uncommitted")
     )
     tops = [int((partition == each).sum()) for each in range(PARTITIONS)]
     ends = pl.DataFrame({"partition": range(PARTITIONS), "log_end": tops, "last_stable": tops}).with_columns(

@@ -200,6 +200,17 @@ def test_an_outcome_without_a_call_counts_as_sent() -> None:
     assert (judgement.verdict, judgement.measured["lost"], judgement.measured["sent"]) == (BROKEN, 1, 12)
 
 
+def test_partitions_may_have_any_numbers() -> None:
+    """Partition numbers far apart are judged like those close together, and told as they are."""
+    playing = clean(partitions=2)
+    playing.rows["reads"] = [row for row in playing.rows["reads"] if row["id"] != 5]
+    for row in (*playing.rows["completions"], *playing.rows["reads"], *playing.rows["ends"]):
+        row["partition"] *= 2_000_000_000
+    judgement = everything()(playing.told(99, "unknown", 9000).called(99, 8000).history())
+    assert {anomaly.kind: anomaly.count for anomaly in judgement.anomalies} == {"lost": 1, "unknown_tally": 1}
+    assert "record 5, partition 2000000000, offset 2" in judgement.anomalies[0].sentence.en
+
+
 def test_sends_at_one_time_have_no_order() -> None:
     """Calls with the same t may lie in the log in any order."""
     playing = clean(partitions=1)

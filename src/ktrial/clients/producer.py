@@ -8,6 +8,9 @@
 
 Two threads: one listens, answering `tally` and `stop_sending` at once, and one sends and polls. The listener sleeps
 in a read, so they do not fight for the interpreter.
+
+What to know of the library: with idempotence it keeps one batch per partition in flight (Java: five), and its threads
+spin while a batch that is due waits for the one before. Both cost throughput on a machine that brokers share.
 """
 
 from __future__ import annotations

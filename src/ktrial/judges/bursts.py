@@ -31,7 +31,7 @@ class Bursts:
             .sort("t")
             .with_columns(turn=(pl.col("actor") != pl.col("actor").shift()).cum_sum())
             .group_by("actor", "turn", maintain_order=True)
-            .agg(per_s=pl.len() * NS / (pl.col("done").max() - pl.col("t").min()))
+            .agg(per_s=pl.len().cast(pl.Float64) * NS / (pl.col("done").max() - pl.col("t").min()))
         )
         rates = {
             actor: [round(rate) for rate in bursts.filter(pl.col("actor") == actor)["per_s"]]

@@ -54,14 +54,16 @@ class Places:
         cell = self._topic_cell[topics] + partitions  # a null is -1: the last cell, which leads nowhere
         if self._place_at is not None:
             places: NDArray[np.int64] = self._place_at[cell]
-            return places
-        near = np.minimum(np.searchsorted(self._cells, cell), self._cells.size - 1)
-        return np.where(self._cells[near] == cell, near, NOTHING)
+        else:
+            near = np.minimum(np.searchsorted(self._cells, cell), self._cells.size - 1)
+            places = np.where(self._cells[near] == cell, near, NOTHING)
+        return places
 
     def addresses(self, places: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the addresses of known offsets in known partitions."""
         if self._ranks is None:
-            return offsets + (self.bases[:-1] - self.low)[places]
+            direct: NDArray[np.int64] = offsets + (self.bases[:-1] - self.low)[places]
+            return direct
         addresses = np.empty(offsets.size, np.int64)
         for place in np.unique(places):
             ours = places == place

@@ -83,7 +83,9 @@ def replicas_agree() -> Claim:
 
 def costs_in_order(actors: tuple[str, ...], *, bursts: tuple[str, ...] = ()) -> Claim:
     """Claim that median latency grows in the order of `actors`; the throughput of `bursts` is measured beside."""
-    parts = (CostOrder(tuple(actors)), *([Bursts(tuple(bursts))] if bursts else []))
+    parts: list[Part] = [CostOrder(tuple(actors))]
+    if bursts:
+        parts.append(Bursts(tuple(bursts)))
     return Claim((*RUN, *parts), frozenset({"cheaper_than_claimed"}))
 
 

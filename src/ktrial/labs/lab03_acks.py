@@ -20,7 +20,7 @@ UNCLEAN = Topic(
     settings={"unclean.leader.election.enable": "true"},
 )
 EVENTS = Topic("events", partitions=1, replicas=3, min_in_sync=2)
-ROUNDS = 5
+ROUNDS = 7
 
 
 class Acks(Enum):

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ktrial.report.measured import measured_lines
 from ktrial.report.words import STYLES, sign, told, verdict_word, word
 from ktrial.results import SettingResult
 
@@ -184,6 +185,8 @@ def setting_lines(result: SettingResult, language: Language, encoding: str) -> l
     evidence = [anomaly.sentence.pick(language) for anomaly in judgement.anomalies if anomaly.breaks]
     doubts = [f"{word('doubt', language)}: {doubt.pick(language)}" for doubt in judgement.doubts]
     sentences = [*_news(judgement.summary.pick(language), [*evidence, *doubts]), *evidence, *doubts]
+    if result.predicted is None:
+        sentences += measured_lines(judgement.measured)
     return [head, *([(sentence, "")] for sentence in sentences if sentence)]
 
 
