@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ktrial.judges import all_read_by
 from ktrial.lab import Lab, trial
-from ktrial.stage import ClusterSpec, Stage, Topic
+from ktrial.stage import ClusterSpec, Topic
 from ktrial.verdict import BROKEN, HELD, Text
+
+if TYPE_CHECKING:
+    from ktrial.stage import Stage
 
 MESSAGES = Topic("test-topic", partitions=1, replicas=1)
 READER = "second-reader"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ktrial.judges import all_of, in_order, keys_together, read_in_send_order
 from ktrial.lab import Lab, trial
-from ktrial.stage import Stage, Topic
+from ktrial.stage import Topic
 from ktrial.verdict import BROKEN, HELD, Text
+
+if TYPE_CHECKING:
+    from ktrial.stage import Stage
 
 RECORDS = 300
 ORDERS = Topic("orders", partitions=3)

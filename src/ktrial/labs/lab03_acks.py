@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ktrial.faults import Kill, Pause
 from ktrial.judges import costs_in_order, nothing_missing
 from ktrial.lab import Lab, trial
-from ktrial.stage import APPENDED, Stage, Topic
+from ktrial.stage import APPENDED, Topic
 from ktrial.verdict import BROKEN, HELD, Text
+
+if TYPE_CHECKING:
+    from ktrial.stage import Stage
 
 ORDERS = Topic("orders", partitions=1, replicas=3, min_in_sync=2)
 UNCLEAN = Topic(

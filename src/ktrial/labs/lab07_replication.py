@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ktrial.faults import Kill, Pause, Stop
 from ktrial.judges import all_of, nothing_lost, stays_in_sync, writes_continue
 from ktrial.judges import replicas_agree as logs_agree
 from ktrial.lab import Lab, trial
-from ktrial.stage import APPENDED, Stage, Topic
+from ktrial.stage import APPENDED, Topic
 from ktrial.verdict import BROKEN, HELD, Text
+
+if TYPE_CHECKING:
+    from ktrial.stage import Stage
 
 ORDERS = Topic("orders", partitions=1, replicas=3, min_in_sync=2)
 LARGE_BATCHES = {"linger.ms": "50", "batch.size": "131072"}

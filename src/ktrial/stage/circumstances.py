@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING, TypedDict
 
 import confluent_kafka
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from ktrial.cluster.embedded import EmbeddedCluster
     from ktrial.cluster.topology import ClusterSpec
     from ktrial.stage.overrides import Overrides
+
+
+SECRET = re.compile(r"password|secret|jaas|token|key(\.pem|store\.key)|credentials")
+"""Names of settings whose values must not be shown."""
 
 
 class Circumstances(TypedDict):
@@ -41,7 +47,7 @@ def circumstances(specs: Sequence[ClusterSpec], overrides: Overrides) -> Circums
     return {
         "ktrial": ktrial.__version__,
         "kafka": KAFKA_VERSION,
-        "client": f"confluent-kafka {confluent_kafka.version()[0]} (librdkafka {confluent_kafka.libversion()[0]})",
+        "client": f"confluent-kafka {version('confluent-kafka')} (librdkafka {confluent_kafka.libversion()[0]})",
         "machine": {
             "system": platform.system(),
             "release": platform.release(),
@@ -56,9 +62,14 @@ def circumstances(specs: Sequence[ClusterSpec], overrides: Overrides) -> Circums
                 each.name: {"value": each.java, "default": each.library, "effect": each.effect}
                 for each in DIFFERENCES
             },
-            "asked_for": {**overrides.producer, **overrides.topic, **overrides.broker},
+            "asked_for": masked({**overrides.producer, **overrides.topic, **overrides.broker}),
         },
     }
+
+
+def masked(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings with the values of secrets replaced by asterisks."""
+    return {name: "***" if SECRET.search(name) else value for name, value in settings.items()}
 
 
 def feature_levels(cluster: EmbeddedCluster) -> dict[str, object]:
