@@ -11,7 +11,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from ktrial.errors import ClientDied, UsageProblem, WaitTimedOut
+from ktrial.errors import ClientDied, StageProblem, WaitTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Asked:
         self._come.set()
 
     def reply(self, limit_s: float) -> dict[str, Any]:
-        """Return the answer. Raises WaitTimedOut, ClientDied, or UsageProblem with what the client refused."""
+        """Return the answer. Raises WaitTimedOut, ClientDied, or StageProblem with the client's own words."""
         deadline = time.monotonic() + limit_s
         while not self._come.wait(LOOK_S):
             self._client.check_alive()
@@ -47,7 +47,7 @@ class Asked:
                 raise WaitTimedOut(f"{self._client.actor} to {self._what}", limit_s, "no answer yet")
         assert self._answer is not None
         if "error" in self._answer:
-            raise UsageProblem(f"{self._client.actor} refused to {self._what}: {self._answer['error']}")
+            raise StageProblem(f"{self._client.actor} could not {self._what}: {self._answer['error']}")
         return self._answer
 
 

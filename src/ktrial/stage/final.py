@@ -26,7 +26,7 @@ BATCH_LINE = re.compile(
 def read_everything(ground: Ground, topics: Mapping[str, int], isolations: Sequence[str]) -> None:
     """Read the topics ({name: partitions}) to their ends into the history.
 
-    Raises UsageProblem with the reader's own words when it did not reach an end, WaitTimedOut when it says nothing.
+    Raises StageProblem with the reader's own words when it did not reach an end, WaitTimedOut when it says nothing.
     """
     specification = {
         "actor": "final-reader",
