@@ -83,7 +83,7 @@ class ClientDied(StageProblem):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ' Did you mean a, b or c?' for the known names most like `name`, or '' if none is alike."""
-    alike = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    alike = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.6)
     if not alike:
         return ""
     listed = alike[0] if len(alike) == 1 else f"{', '.join(alike[:-1])} or {alike[-1]}"

@@ -76,6 +76,8 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
     finally:
         life.close()
         session.close()
+        with suppress(OSError):
+            folder.path.rmdir()  # goes only if nothing ran, and so nothing is in it
     result = RunResult(
         folder=folder.path,
         **circumstances(life.specs, overrides),

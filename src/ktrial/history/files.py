@@ -48,8 +48,9 @@ def load(folder: Path) -> dict[str, pl.DataFrame]:
 
 
 def _read(path: Path) -> pl.DataFrame:
+    """Read one table, column by column: what decompressing needs on the way is then needed for one column only."""
     try:
-        return pl.read_ipc(path)
+        return pl.DataFrame([pl.read_ipc(path, columns=[name])[name] for name in pl.read_ipc_schema(path)])
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UsageProblem(
             f"The history file {path} cannot be read: {error}.", mend="Run the trial again to make a new one."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-PIECE_ROWS: Final = 1 << 16
+PIECE_ROWS: Final = 1 << 15
 NOTHING: Final = -1
 I32_END: Final = 2**31
 

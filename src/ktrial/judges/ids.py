@@ -129,15 +129,22 @@ class Directory:
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each id; -1 where it is not there."""
-        found = np.full(ids.size, NOTHING, np.int64)
-        left, cells = np.arange(ids.size), self._home(ids)
+        if not self.ids.size:
+            return np.full(ids.size, NOTHING)
+        cells = self._home(ids)
+        rows = self.table[cells]
+        wrong = (
+            self.ids[rows] != ids
+        )  # an empty cell's -1 leads to the last id, by chance the wanted one: not found
+        found = np.where(wrong | (rows == NOTHING), NOTHING, rows)
+        left = np.flatnonzero(wrong & (rows != NOTHING))
+        cells, wanted = cells[left], ids[left]
         while left.size:
+            cells = (cells + 1) & self.last
             rows = self.table[cells]
-            same = self.ids[rows] == ids[left] if self.ids.size else rows != NOTHING
-            same &= rows != NOTHING
-            found[left[same]] = rows[same]
-            more = ~same & (rows != NOTHING)
-            left, cells = left[more], (cells[more] + 1) & self.last
+            found[left] = np.where(self.ids[rows] == wanted, rows, NOTHING)
+            more = (rows != NOTHING) & (found[left] == NOTHING)
+            left, cells, wanted = left[more], cells[more], wanted[more]
         return found
 
     def _home(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

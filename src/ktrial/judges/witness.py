@@ -141,10 +141,13 @@ class Witness:
         """Return who leads in the end, and where its log ends; `before` led when the record was acknowledged."""
         leader = self.leader_at(topic, partition)
         if leader is None or leader == before:
-            return Text(ko=f"로그는 오프셋 {log_end}에서 끝남", en=f"the log ends at offset {log_end}")
+            return Text(
+                ko=f"로그는 이 레코드 없이 오프셋 {log_end}에서 끝남",
+                en=f"the log ends at offset {log_end} without it",
+            )
         return Text(
-            ko=f"새 리더 브로커 {leader}의 로그는 오프셋 {log_end}에서 끝남",
-            en=f"the new leader, broker {leader}, ends at offset {log_end}",
+            ko=f"새 리더 브로커 {leader}의 로그는 이 레코드 없이 오프셋 {log_end}에서 끝남",
+            en=f"the new leader, broker {leader}, ends at offset {log_end} without it",
         )
 
 
