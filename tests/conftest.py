@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from ktrial.cli.develop import LINT_FAILED, SLOW_KINDS
 
 if TYPE_CHECKING:
     import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what it puts in the background with SIGINT ignored, and so would every program that tests start."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
