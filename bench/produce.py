@@ -35,10 +35,11 @@ EQUAL = {
     "acks": "all",
     "batch.size": "16384",
     "linger.ms": "5",
-    "enable.idempotence": "true",
     "compression.type": "none",
 }
 """Said to both; every other value is the Java client's on both sides (see ktrial.clients.profile)."""
+IDEMPOTENCE = ("false", "true")
+"""Both are measured. With it librdkafka keeps one batch per partition in flight where Java keeps five."""
 STOCK_FLAGS = (
     "-Xmx512M",
     "-server",
@@ -53,13 +54,19 @@ PERF_TEST = "org.apache.kafka.tools.ProducerPerformance"
 PRINTED = re.compile(r"^(\d+) records sent, ([\d.,]+) records/sec", re.MULTILINE)
 ANSWER_S = 600.0
 ROUNDS = 3
+WARMING = 50_000
+TURNS = itertools.count()
 SIZES = (100, 1024)
 ASSIGNMENT = [[1, 2, 3], [2, 3, 1], [3, 1, 2]]
 
 
-def theirs(runtime: Runtime, bootstrap: str, topic: str, records: int, size: int) -> float:
+def theirs(
+    runtime: Runtime, bootstrap: str, topic: str, records: int, size: int, more: dict[str, str]
+) -> float:
     """Run Apache's tool once and return its records/s."""
-    properties = [f"{name}={value}" for name, value in {"bootstrap.servers": bootstrap, **EQUAL}.items()]
+    properties = [
+        f"{name}={value}" for name, value in {"bootstrap.servers": bootstrap, **EQUAL, **more}.items()
+    ]
     command = [str(runtime.java.path), *STOCK_FLAGS, "-cp", runtime.classpath, PERF_TEST, "--topic", topic]
     command += ["--num-records", str(records), "--record-size", str(size), "--throughput", "-1"]
     run = subprocess.run(
@@ -75,7 +82,7 @@ def theirs(runtime: Runtime, bootstrap: str, topic: str, records: int, size: int
     return float(printed[-1][1].replace(",", "."))
 
 
-def ours(bootstrap: str, topic: str, records: int, size: int, journal: Path) -> float:
+def ours(bootstrap: str, topic: str, records: int, size: int, journal: Path, more: dict[str, str]) -> float:
     """Run our producer process once and return its records/s, with nothing left unacknowledged."""
     process = subprocess.Popen(
         [sys.executable, "-m", "ktrial.clients.producer"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -84,7 +91,7 @@ def ours(bootstrap: str, topic: str, records: int, size: int, journal: Path) -> 
         "actor": "bench",
         "journal": str(journal),
         "seed": 7,
-        "config": {"bootstrap.servers": bootstrap, **EQUAL},
+        "config": {"bootstrap.servers": bootstrap, **EQUAL, **more},
     }
     _tell(process, spec)
     _hear(process)
@@ -117,12 +124,11 @@ def _hear(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     return answer
 
 
-def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, records: int, rounds: int) -> Row:
+def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, records: int, more: dict[str, str]) -> Row:
     """Run both in turns at one record size, each time on a fresh topic."""
-    turns = itertools.count()
 
     def on_fresh_topic(side: str, measure: Callable[[str], float]) -> float:
-        topic = f"bench-{size}-{next(turns)}-{side}"
+        topic = f"bench-{size}-{next(TURNS)}-{side}"
         cluster.create_topic(topic, ASSIGNMENT, {})
         rate = measure(topic)
         cluster.delete_topic(topic)
@@ -131,15 +137,16 @@ def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, records: int,
 
     def our_rate(topic: str) -> float:
         with tempfile.TemporaryDirectory() as journal:
-            return ours(cluster.bootstrap, topic, records, size, Path(journal))
+            return ours(cluster.bootstrap, topic, records, size, Path(journal), more)
 
     def their_rate(topic: str) -> float:
-        return theirs(runtime, cluster.bootstrap, topic, records, size)
+        return theirs(runtime, cluster.bootstrap, topic, records, size, more)
 
     measured = in_turns(
-        partial(on_fresh_topic, "ours", our_rate), partial(on_fresh_topic, "theirs", their_rate), rounds
+        partial(on_fresh_topic, "ours", our_rate), partial(on_fresh_topic, "theirs", their_rate), ROUNDS
     )
-    row = compared(f"{records:,} records of {size} B", "records/s", *measured)
+    told = ", ".join(f"{name}={value}" for name, value in more.items())
+    row = compared(f"{records:,} x {size} B, {told}", "records/s", *measured)
     row["bound"] = "ratio >= 1.0"
     return row
 
@@ -152,7 +159,13 @@ def run(*, quick: bool) -> list[Row]:
         runtime = prepare(find_runtime(lambda *_: None), session, lambda _: None)
         with tempfile.TemporaryDirectory() as logs:
             cluster = EmbeddedCluster.boot(session, runtime, ClusterSpec(), Path(logs))
-            rows = [compare(cluster, runtime, size, records, ROUNDS) for size in SIZES]
+            for idempotence in IDEMPOTENCE:  # a cluster's very first producers wait for it to settle
+                compare(cluster, runtime, SIZES[0], WARMING, {"enable.idempotence": idempotence})
+            rows = [
+                compare(cluster, runtime, size, records, {"enable.idempotence": idempotence})
+                for size in SIZES
+                for idempotence in IDEMPOTENCE
+            ]
             cluster.close()
     finally:
         session.close()

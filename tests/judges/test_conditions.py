@@ -47,7 +47,7 @@ def test_the_first_loss_is_told_as_a_story() -> None:
     assert judgement.anomalies[0].sentence.ko == (
         "승인된 메시지 700개 중 100개가 사라졌습니다. 첫 사례: 메시지 100, 파티션 0, 오프셋 100, "
         "1.187초에 브로커 2 승인; 브로커 2는 1.310초에 강제 종료됨; "
-        "새 리더 브로커 3의 로그는 이 레코드 없이 오프셋 200에서 끝남."
+        "새 리더 브로커 3의 로그는 이 메시지 없이 오프셋 200에서 끝남."
     )
     assert judgement.summary.en.startswith("500 of 700 acknowledged records are gone")
     assert judgement.anomalies[0].examples[0]["acknowledged_by"] == 2

@@ -58,7 +58,8 @@ class Intake:
         values: list[bytes | None] = [message.value() for message in ours]
         ids, intact, known = decode_all(values, keys)
         rows = np.empty(len(ours), dtype=READ)
-        rows["t"], rows["id"], rows["intact"], rows["context"] = now, ids, intact, self._context
+        rows["t"] = now + np.arange(len(ours))  # the order within a poll is part of the history
+        rows["id"], rows["intact"], rows["context"] = ids, intact, self._context
         rows["offset"] = [message.offset() for message in ours]
         rows["partition"] = [message.partition() for message in ours]
         rows["topic"] = self._journal.names([message.topic() for message in ours])

@@ -142,11 +142,11 @@ class Witness:
         leader = self.leader_at(topic, partition)
         if leader is None or leader == before:
             return Text(
-                ko=f"로그는 이 레코드 없이 오프셋 {log_end}에서 끝남",
+                ko=f"로그는 이 메시지 없이 오프셋 {log_end}에서 끝남",
                 en=f"the log ends at offset {log_end} without it",
             )
         return Text(
-            ko=f"새 리더 브로커 {leader}의 로그는 이 레코드 없이 오프셋 {log_end}에서 끝남",
+            ko=f"새 리더 브로커 {leader}의 로그는 이 메시지 없이 오프셋 {log_end}에서 끝남",
             en=f"the new leader, broker {leader}, ends at offset {log_end} without it",
         )
 
