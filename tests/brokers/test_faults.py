@@ -94,6 +94,49 @@ def test_responses_held_or_slowed_between_client_and_brokers_arrive_in_the_end(
     assert judgement.measured["acknowledged"] == 40
 
 
+def test_all_brokers_die_and_come_back_with_everything(staged: Staged, tmp_path: Path) -> None:
+    """Three kills at once end the service, not the data: the page cache outlives the processes."""
+    with staged(tmp_path) as stage:
+        with stage.producing(ORDERS) as producer:
+            producer.sends(50)
+            with stage.fault(Kill(*stage.brokers)):
+                producer.sends(20, then=NOTHING)
+            stage.heal()
+            producer.await_outcomes()
+        stage.read_to_end(ORDERS)
+    judgement = nothing_lost()(history_of(tmp_path))
+    assert judgement.verdict is HELD
+    assert judgement.measured["acknowledged"] == 70
+
+
+def test_writes_go_on_while_the_controller_is_paused(staged: Staged, tmp_path: Path) -> None:
+    """Leaders lead without their controller; it is missed only when something changes."""
+    with staged(tmp_path) as stage:
+        with stage.producing(ORDERS) as producer:
+            producer.sends(10)
+            with stage.fault(Pause(stage.controller)):
+                producer.sends(50)
+        stage.heal()
+        stage.read_to_end(ORDERS)
+    assert nothing_lost()(history_of(tmp_path)).measured["acknowledged"] == 60
+
+
+def test_a_group_survives_the_death_of_its_coordinator(staged: Staged, tmp_path: Path) -> None:
+    """The coordinator of a group is found, killed, and replaced; the member reads on."""
+    with staged(tmp_path) as stage:
+        with stage.producing(ORDERS) as producer, stage.consuming(ORDERS, group="readers") as consumer:
+            producer.sends(20)
+            consumer.await_read(20)
+            coordinator = stage.coordinator_of("readers")
+            assert coordinator in stage.brokers
+            with stage.fault(Kill(coordinator)):
+                producer.sends(20)
+                consumer.await_read(40)
+        stage.heal()
+        stage.read_to_end(ORDERS)
+    assert nothing_lost()(history_of(tmp_path)).verdict is HELD
+
+
 def test_no_final_read_while_a_fault_is_in_force(staged: Staged, tmp_path: Path) -> None:
     """The final reader refuses to read a cluster that is not healed."""
     with staged(tmp_path) as stage:

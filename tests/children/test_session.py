@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,10 +29,9 @@ time.sleep(600)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep sessions of these tests apart from others."""
     monkeypatch.setenv("KTRIAL_CACHE", str(tmp_path / "cache"))
-    return
 
 
 def _started() -> tuple[subprocess.Popen[str], str, int]:

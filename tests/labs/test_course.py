@@ -13,7 +13,7 @@ from ktrial.judges import nothing_lost
 from ktrial.lab import Lab, trial
 from ktrial.labs import LABS
 from ktrial.stage import Stage
-from ktrial.verdict import BROKEN, HELD, Text
+from ktrial.verdict import BROKEN, HELD, Language, Text
 
 FOLDER = Path(ktrial.labs.__file__).parent
 QUESTION = Text(ko="?", en="?")
@@ -42,8 +42,9 @@ def test_every_trial_of_a_file_is_in_its_lab() -> None:
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name)
 def test_every_lab_teaches_in_both_languages(lab: Lab) -> None:
     """Each has a lesson in Korean and English that speaks of each of its trials, and a control."""
-    for language in ("ko", "en"):
-        lesson = lab.lesson(language)  # type: ignore[arg-type] - both are languages
+    languages: tuple[Language, ...] = ("ko", "en")
+    for language in languages:
+        lesson = lab.lesson(language)
         assert all(each.name in lesson for each in lab.trials)
     predicted = {setting.predicted for each in lab.trials for setting in each.settings}
     assert {HELD, BROKEN} <= predicted

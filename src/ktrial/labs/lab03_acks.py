@@ -14,6 +14,7 @@ from ktrial.verdict import BROKEN, HELD, Text
 
 if TYPE_CHECKING:
     from ktrial.stage import Stage
+    from ktrial.stage.traffic import ProducerHandle
 
 ORDERS = Topic("orders", partitions=1, replicas=3, min_in_sync=2)
 UNCLEAN = Topic(
@@ -110,9 +111,8 @@ def one_broker_dies(stage: Stage, acks: str) -> None:
         for _ in range(3):
             leader = stage.leader_of(ORDERS)
             producer.await_called(200)
-            stage.undo(
-                stage.inject(Kill(leader))
-            )  # its process starts again while the cluster still misses it
+            killed = stage.inject(Kill(leader))
+            stage.undo(killed)  # its process starts again while the cluster still misses it
             stage.wait_for_leader(ORDERS, other_than=leader)
             producer.await_called(200)
             stage.wait_for_in_sync(ORDERS, 3)
@@ -128,7 +128,7 @@ def one_broker_dies(stage: Stage, acks: str) -> None:
     varies="what is compared",
     predict={"acks=0, acks=1 and acks=all, in turns": None},
     judge=costs_in_order(
-        ("producer-1", "producer-2", "producer-3"), bursts=("producer-4", "producer-5", "producer-6")
+        ("acks-0", "acks-1", "acks-all"), bursts=("bursts-acks-0", "bursts-acks-1", "bursts-acks-all")
     ),
     by_hand=(
         (
@@ -141,10 +141,14 @@ def acks_cost(stage: Stage, _: str) -> None:
     """In a healthy cluster, take turns: a few records one by one for latency, a burst for throughput, by each acks."""
     acks = ("0", "1", "all")
     with ExitStack() as running:
-        one_by_one = [
-            running.enter_context(stage.producing(EVENTS, {"acks": each, "linger.ms": "0"})) for each in acks
-        ]
-        bursting = [running.enter_context(stage.producing(EVENTS, {"acks": each})) for each in acks]
+
+        def producer_of(each: str, name: str, **more: str) -> ProducerHandle:
+            return running.enter_context(
+                stage.producing(EVENTS, {"acks": each, **more}, actor=f"{name}{each}")
+            )
+
+        one_by_one = [producer_of(each, "acks-", **{"linger.ms": "0"}) for each in acks]
+        bursting = [producer_of(each, "bursts-acks-") for each in acks]
         for _round in range(ROUNDS):
             for producer in one_by_one:
                 producer.sends(40, one_by_one=True)

@@ -54,6 +54,14 @@ class Ground:
     topic_settings: Mapping[str, str] = field(default_factory=dict)
     producer_settings: Mapping[str, str] = field(default_factory=dict)
 
+    def name(self, topic: Topic) -> str:
+        """Return the topic's name on the cluster."""
+        return f"{PREFIX}{topic.name}-{self.turn}"
+
+    def group(self, group: str) -> str:
+        """Return the group's name on the cluster."""
+        return f"{PREFIX}{group}-{self.turn}"
+
 
 class Stage:
     """One run's stage; scenarios use its public methods only."""
@@ -76,7 +84,7 @@ class Stage:
     def topic(self, topic: Topic) -> str:
         """Return the topic's name on the cluster; creates it when it is first named."""
         if topic not in self._topics:
-            name = self._name_of(topic)
+            name = self._ground.name(topic)
             settings = {**topic.all_settings(), **self._ground.topic_settings}
             placed = topic.placed(self._cluster.brokers, self._ground.seed + self._ground.turn)
             self._cluster.create_topic(name, placed, settings)
@@ -86,7 +94,7 @@ class Stage:
 
     def creates(self, topic: Topic) -> None:
         """Create a topic as a person would, by kafka-topics, and let it show what it made."""
-        name = self._name_of(topic)
+        name = self._ground.name(topic)
         shape = ("--partitions", str(topic.partitions), "--replication-factor", str(topic.replicas))
         self.tools.run("kafka-topics", "--create", "--topic", name, *shape)
         self.tools.run("kafka-topics", "--describe", "--topic", name)
@@ -118,19 +126,31 @@ class Stage:
         return self._sight.partition(self.topic(topic), partition).isr
 
     def coordinator_of(self, group: str) -> int:
-        """Return the broker that coordinates a consumer group."""
-        return int(self._cluster.ask(wire.find_coordinator(group), timeout_s=5.0).coordinators[0].node_id)
+        """Return the broker that coordinates a consumer group of this stage. Raises WaitTimedOut when none does."""
+        found: list[int] = []
+
+        def told() -> tuple[bool, str]:
+            with suppress(wire.Unanswered):
+                answer = self._cluster.ask(wire.find_coordinator(self._ground.group(group)), timeout_s=5.0)
+                found[:] = [int(each.node_id) for each in answer.coordinators if each.error_code.value == 0]
+            return bool(found), "no broker names one"
+
+        self._await(f"a coordinator of {group}", told, WAIT_LIMIT_S)
+        return found[0]
 
     # ---- traffic
 
     @contextmanager
     def producing(
-        self, topic: Topic, config: Mapping[str, str] | None = None, *, linked: bool = False
+        self, topic: Topic, config: Mapping[str, str] | None = None, *, linked: bool = False, actor: str = ""
     ) -> Iterator[ProducerHandle]:
-        """Run a producer process while the body runs; settings are Kafka's names, over the Java client's defaults."""
+        """Run a producer process while the body runs; settings are Kafka's names, over the Java client's defaults.
+
+        `actor` is its name in the history (lower case, digits, dashes); left out, it is producer-1 and so on.
+        """
         name = self.topic(topic)
         settings = {**(config or {}), **self._ground.producer_settings}
-        client = self._start("producer", settings, linked=linked, seed=self._ground.seed)
+        client = self._start("producer", settings, {"seed": self._ground.seed}, linked=linked, actor=actor)
         client.await_ready()
         try:
             yield ProducerHandle(client, name, self._take_ids, lambda: self._sight.log_end(name))
@@ -149,13 +169,13 @@ class Stage:
         names = [self.topic(topic) for topic in topics]
         settings = {"auto.offset.reset": "earliest", **(config or {})}
         if group:
-            source: dict[str, object] = {"topics": names, "group": f"{PREFIX}{group}-{self._ground.turn}"}
+            source: dict[str, object] = {"topics": names, "group": self._ground.group(group)}
         else:
             places = zip(topics, names, strict=True)
             source = {
                 "assign": [[name, number, 0] for topic, name in places for number in range(topic.partitions)]
             }
-        client = self._start("consumer", settings, linked=linked, **source)
+        client = self._start("consumer", settings, source, linked=linked)
         client.await_ready()
         try:
             yield ConsumerHandle(client, topics)
@@ -340,12 +360,17 @@ class Stage:
 
     # ---- inside
 
-    def _name_of(self, topic: Topic) -> str:
-        return f"{PREFIX}{topic.name}-{self._ground.turn}"
-
-    def _start(self, module: str, settings: Mapping[str, str], *, linked: bool, **more: object) -> Client:
+    def _start(
+        self,
+        module: str,
+        settings: Mapping[str, str],
+        more: Mapping[str, object],
+        *,
+        linked: bool,
+        actor: str = "",
+    ) -> Client:
         self._counts[module] = self._counts.get(module, 0) + 1
-        actor = f"{module}-{self._counts[module]}"
+        actor = actor or f"{module}-{self._counts[module]}"
         bootstrap = self._cluster.linked_bootstrap if linked else self._cluster.bootstrap
         specification = {
             "actor": actor,

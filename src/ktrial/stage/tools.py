@@ -12,7 +12,6 @@ from ktrial.cluster.embedded import await_condition
 from ktrial.errors import StageProblem
 from ktrial.history.payload import decode, encode
 from ktrial.stage.journals import Notebook
-from ktrial.stage.topic import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +76,7 @@ class Tools:
         That is seen from outside, in `kafka-consumer-groups --describe`: a member owns every partition and the lag
         is 0 everywhere. Returns how many records it printed, each written down as read by `actor`.
         """
-        name, group = self._named(topic), f"{PREFIX}{group}-{self._ground.turn}"
+        name, group = self._named(topic), self._ground.group(group)
         shown = [part for each in SHOWN for part in ("--formatter-property", f"{each}=true")]
         arguments = ["--bootstrap-server", self._ground.cluster.bootstrap, "--topic", name, "--group", group]
         arguments += ["--from-beginning", "--command-property", "auto.commit.interval.ms=200", *shown]
