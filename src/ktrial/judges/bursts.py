@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from ktrial.judges.claim import Findings
+from ktrial.judges.cost import turn
 
 if TYPE_CHECKING:
     from ktrial.judges.case import Case
@@ -29,7 +30,7 @@ class Bursts:
             calls.filter(pl.col("actor").is_in(self.actors))
             .join(done, on="id")
             .sort("t")
-            .with_columns(turn=(pl.col("actor") != pl.col("actor").shift()).cum_sum())
+            .with_columns(turn=turn())
             .group_by("actor", "turn", maintain_order=True)
             .agg(per_s=pl.len().cast(pl.Float64) * NS / (pl.col("done").max() - pl.col("t").min()))
         )
