@@ -22,9 +22,9 @@ from ktrial.history.collect import read_journals
 from ktrial.results import LabResult, RunResult, SettingResult, TrialResult
 from ktrial.stage import Stage
 from ktrial.stage.circumstances import circumstances, feature_levels
+from ktrial.stage.ground import Ground
 from ktrial.stage.journals import Notebook
 from ktrial.stage.overrides import Overrides, sort_out
-from ktrial.stage.scene import Ground
 from ktrial.store import RunFolder, create_run
 from ktrial.verdict import INCONCLUSIVE, Judgement, Text
 
@@ -187,7 +187,8 @@ class _Life:
                 stage.close()
         except KeyboardInterrupt:
             self._discard_cluster()
-            shutil.rmtree(kept, ignore_errors=True)
+            notebook.close()
+            _gather(journals).save(kept)  # unjudged, but not lost
             raise
         except KtrialError as error:
             problem = Text(
@@ -203,9 +204,7 @@ class _Life:
             self._discard_cluster()
         finally:
             notebook.close()
-        history = read_journals(journals)
-        shutil.rmtree(journals)
-        return problem, history
+        return problem, _gather(journals)
 
     def _ground(self, cluster: EmbeddedCluster, notebook: Notebook, logs: str) -> Ground:
         folder = self._folder.logs / logs
@@ -259,6 +258,13 @@ class _Life:
         if self._cluster:
             self._cluster.close()
             self._cluster = None
+
+
+def _gather(journals: Path) -> History:
+    """Return what the journals hold as one history, and remove them."""
+    history = read_journals(journals)
+    shutil.rmtree(journals)
+    return history
 
 
 def faults_of(history: History) -> tuple[dict[str, object], ...]:

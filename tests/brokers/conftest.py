@@ -18,8 +18,8 @@ from ktrial.feed import Feed
 from ktrial.history.collect import read_journals
 from ktrial.history.tables import History
 from ktrial.stage import Stage
+from ktrial.stage.ground import Ground
 from ktrial.stage.journals import Notebook
-from ktrial.stage.scene import Ground
 
 SEED = 11
 Staged = Callable[[Path], AbstractContextManager[Stage]]

@@ -12,7 +12,7 @@ from ktrial.errors import StageProblem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ktrial.stage.scene import Ground
+    from ktrial.stage.ground import Ground
 
 READ_LIMIT_S = 60.0
 DUMP_LIMIT_S = 60.0

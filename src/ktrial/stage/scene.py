@@ -7,7 +7,6 @@ sleeps and hopes. Leaves out judging: a scenario only makes things happen.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ktrial.clients.handle import Client
@@ -19,48 +18,18 @@ from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
 from ktrial.stage.final import dump_replicas, read_everything
 from ktrial.stage.sight import Sight
 from ktrial.stage.tools import Tools
-from ktrial.stage.topic import PREFIX, Topic
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from ktrial.children import Session
-    from ktrial.cluster.embedded import EmbeddedCluster
     from ktrial.faults import Fault, Injected
-    from ktrial.feed import Feed
-    from ktrial.stage.journals import Notebook
+    from ktrial.stage.ground import Ground
+    from ktrial.stage.topic import Topic
 
 WAIT_LIMIT_S = 30.0
 LAND_LIMIT_S = 10.0
 STAGE_LIMIT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a stage stands on: the cluster, where things are written, and what the user wants otherwise.
-
-    `turn` tells this run of a setting from others on the same cluster: topic names and leaders follow it.
-    """
-
-    cluster: EmbeddedCluster
-    session: Session
-    notebook: Notebook
-    logs: Path
-    feed: Feed
-    seed: int
-    turn: int
-    topic_settings: Mapping[str, str] = field(default_factory=dict)
-    producer_settings: Mapping[str, str] = field(default_factory=dict)
-
-    def name(self, topic: Topic) -> str:
-        """Return the topic's name on the cluster."""
-        return f"{PREFIX}{topic.name}-{self.turn}"
-
-    def group(self, group: str) -> str:
-        """Return the group's name on the cluster."""
-        return f"{PREFIX}{group}-{self.turn}"
 
 
 class Stage:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ktrial.children import Child
-    from ktrial.stage.scene import Ground
+    from ktrial.stage.ground import Ground
     from ktrial.stage.topic import Topic
 
 LAG_LIMIT_S = 30.0
