@@ -36,3 +36,14 @@ def test_every_lab_has_kept_histories() -> None:
     kept = {place.split("/")[0] for place in VERDICTS}
     assert kept == {lab.name for lab in LABS}
     assert {each["verdict"] for each in VERDICTS.values()} >= {"held", "broken"}
+
+
+def test_jmx_tells_the_same_story_as_the_isr() -> None:
+    """UnderReplicatedPartitions is 0 before a broker dies, more while it is away, and 0 again after it is back."""
+    trial, setting = SETTINGS["replication/isr-shrinks/one-broker-killed"]
+    judgement = trial.judge_for(setting.value)(
+        History.load(KEPT / "replication/isr-shrinks/one-broker-killed")
+    )
+    told = judgement.measured["under_replicated_by_jmx"]
+    assert isinstance(told, list)
+    assert [told[0] == 0, told[1] > 0, told[-1] == 0] == [True, True, True]

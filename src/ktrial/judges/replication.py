@@ -52,6 +52,7 @@ class InSync:
             "out_of_sync": out,
             "shrunk_s": _shrunk_s(seen),
             "leader_changes": _leader_changes(case),
+            **_under_replicated(case),
         }
         held = Text(ko="ISR은 줄어들지 않았습니다.", en="The ISR never shrank.")
         return Findings(measured, (_shrank(case, shrunk),), held=held if self.needed else None)
@@ -70,6 +71,14 @@ def _leader_changes(case: Case) -> int:
     leaders = case.history.leaders.sort("t").filter(pl.col("leader") >= 0)
     moved = leaders.select(pl.col("leader") != pl.col("leader").shift().over(PLACE)).to_series()
     return int(moved.sum())
+
+
+def _under_replicated(case: Case) -> dict[str, object]:
+    """Return the figures of JMX's UnderReplicatedPartitions in order of time, if anyone looked."""
+    told = case.history.metrics.sort("t").filter(
+        pl.col("name").cast(pl.String) == "UnderReplicatedPartitions"
+    )
+    return {} if told.is_empty() else {"under_replicated_by_jmx": [int(value) for value in told["value"]]}
 
 
 def _shrank(case: Case, shrunk: pl.DataFrame) -> Found:
