@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from ktrial.judges.claim import Findings
 from ktrial.judges.cost import turn
+from ktrial.judges.witness import NS
 
 if TYPE_CHECKING:
     from ktrial.judges.case import Case
-
-NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class Stage:
         client = self._start("consumer", settings, source, linked=linked)
         client.await_ready()
         try:
-            yield ConsumerHandle(client, topics)
+            yield ConsumerHandle(client)
         finally:
             client.close()
 

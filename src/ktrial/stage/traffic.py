@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ktrial.clients.handle import Client
-    from ktrial.stage.topic import Topic
 
 SEND_LIMIT_S = 60.0
 MOST_LOAD = 200_000
@@ -114,19 +113,10 @@ class ProducerHandle:
 
         self._await("an outcome of every record", settled, 1, limit_s)
 
-    def await_refusals(self, more: int, limit_s: float = SEND_LIMIT_S) -> None:
-        """Wait until `more` records than now ended failed or unknown."""
-        begin = self._refused()
-        self._await(f"{more} refused records", lambda: self._refused() - begin, more, limit_s)
-
     def tally(self) -> dict[str, int]:
         """Return how many records were called, and how many ended how."""
         answer = self._client.ask("tally").reply(10)
         return {word: int(answer[word]) for word in ("called", "ok", "failed", "unknown", "unacknowledged")}
-
-    def _refused(self) -> int:
-        tally = self.tally()
-        return tally["failed"] + tally["unknown"]
 
     def _work(self, first: int, count: int, **more: object) -> dict[str, object]:
         return {"topic": self._topic, "first_id": first, "count": count, **more}
@@ -145,10 +135,9 @@ class ProducerHandle:
 class ConsumerHandle:
     """One consumer process, a member of a group or reading assigned partitions."""
 
-    def __init__(self, client: Client, topics: Sequence[Topic]) -> None:
-        """Remember what it reads."""
+    def __init__(self, client: Client) -> None:
+        """Speak for this process."""
         self._client = client
-        self.topics = tuple(topics)
 
     @property
     def actor(self) -> str:
