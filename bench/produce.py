@@ -33,13 +33,22 @@ if TYPE_CHECKING:
 
 EQUAL = {
     "acks": "all",
-    "batch.size": "16384",
     "linger.ms": "5",
     "compression.type": "none",
 }
 """Said to both; every other value is the Java client's on both sides (see ktrial.clients.profile)."""
-IDEMPOTENCE = ("false", "true")
-"""Both are measured. With it librdkafka keeps one batch per partition in flight where Java keeps five."""
+LOADS = (
+    (100, "16384", "false"),
+    (100, "16384", "true"),
+    (1024, "131072", "false"),
+    (1024, "131072", "true"),
+    (1024, "16384", "true"),
+)
+"""Bytes a record, batch.size, enable.idempotence. At 1 KiB a batch of 16 KiB, the default, holds 15 records.
+
+Requests, not records, are the load then, and with idempotence librdkafka keeps one batch per partition in flight
+where Java keeps five: that row says what the defaults come to, the rows above it how fast each client is.
+"""
 STOCK_FLAGS = (
     "-Xmx512M",
     "-server",
@@ -58,7 +67,6 @@ WARMING = 50_000
 SPEC = ClusterSpec(settings={"log.segment.delete.delay.ms": "0"})
 """A round's topic goes at once: else the disk is still writing it while the next round is measured."""
 TURNS = itertools.count()
-SIZES = (100, 1024)
 ASSIGNMENT = [[1, 2, 3], [2, 3, 1], [3, 1, 2]]
 
 
@@ -126,8 +134,10 @@ def _hear(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     return answer
 
 
-def compare(cluster: EmbeddedCluster, runtime: Runtime, size: int, records: int, more: dict[str, str]) -> Row:
-    """Run both in turns at one record size, each time on a fresh topic."""
+def compare(cluster: EmbeddedCluster, runtime: Runtime, records: int, load: tuple[int, str, str]) -> Row:
+    """Run both in turns under one load, each time on a fresh topic."""
+    size, batch, idempotence = load
+    more = {"batch.size": batch, "enable.idempotence": idempotence}
 
     def on_fresh_topic(side: str, measure: Callable[[str], float]) -> float:
         topic = f"bench-{size}-{next(TURNS)}-{side}"
@@ -161,13 +171,8 @@ def run(*, quick: bool) -> list[Row]:
         runtime = prepare(find_runtime(lambda *_: None), session, lambda _: None)
         with tempfile.TemporaryDirectory() as logs:
             cluster = EmbeddedCluster.boot(session, runtime, SPEC, Path(logs))
-            for idempotence in IDEMPOTENCE:  # a cluster's very first producers wait for it to settle
-                compare(cluster, runtime, SIZES[0], WARMING, {"enable.idempotence": idempotence})
-            rows = [
-                compare(cluster, runtime, size, records, {"enable.idempotence": idempotence})
-                for size in SIZES
-                for idempotence in IDEMPOTENCE
-            ]
+            compare(cluster, runtime, WARMING, LOADS[0])  # its very first producers wait for it to settle
+            rows = [compare(cluster, runtime, records, load) for load in LOADS]
             cluster.close()
     finally:
         session.close()

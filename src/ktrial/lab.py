@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
     from ktrial.stage import Stage
     from ktrial.verdict import Judge, Language, Text, Verdict
+
+
+class Alone(Enum):
+    """What a trial needs for itself while it runs; what it does not need, others may use at the same time."""
+
+    MACHINE = "it measures time: nothing else runs"
+    CLUSTER = "it injects faults into brokers: nobody else uses its cluster"
+    NOTHING = "it harms nobody, and nobody's load harms it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Trial:
     cluster: ClusterSpec = field(default_factory=ClusterSpec)
     beyond: bool = False
     by_hand: tuple[str, ...] = ()
+    alone: Alone = Alone.CLUSTER
 
     @property
     def doc(self) -> str:
@@ -73,6 +83,7 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
     cluster: ClusterSpec | None = None,
     beyond: bool = False,
     by_hand: tuple[str, ...] = (),
+    alone: Alone = Alone.CLUSTER,
 ) -> Callable[[Callable[[Stage, Any], None]], Trial]:
     """Make a Trial of a scenario; its name is the function's, its settings are the keys of `predict`.
 
@@ -88,7 +99,9 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
         chosen = judge_for or (_always(judge) if judge else None)
         if chosen is None:
             raise KtrialError(f"The trial {name} has no judge.")
-        return Trial(name, question, settings, scenario, chosen, cluster or ClusterSpec(), beyond, by_hand)
+        return Trial(
+            name, question, settings, scenario, chosen, cluster or ClusterSpec(), beyond, by_hand, alone
+        )
 
     return made
 

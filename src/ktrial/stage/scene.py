@@ -9,14 +9,12 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ktrial.clients.handle import Client
 from ktrial.cluster import jmx, wire
 from ktrial.cluster.embedded import await_condition
-from ktrial.cluster.observe import Observer
 from ktrial.cluster.topology import CONTROLLER_ID
 from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
+from ktrial.stage.backstage import WAIT_LIMIT_S, Backstage
 from ktrial.stage.final import dump_replicas, read_everything
-from ktrial.stage.sight import Sight
 from ktrial.stage.tools import Tools
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from ktrial.stage.ground import Ground
     from ktrial.stage.topic import Topic
 
-WAIT_LIMIT_S = 30.0
 LAND_LIMIT_S = 10.0
 STAGE_LIMIT_S = 60.0
 
@@ -39,27 +36,16 @@ class Stage:
         """Begin to observe; topics come to be when they are first named."""
         self._ground = ground
         self._cluster = ground.cluster
-        self._topics: dict[Topic, str] = {}
-        self._clients: list[Client] = []
         self._faults: list[Injected] = []
-        self._next_id = 0
-        self._counts: dict[str, int] = {}
-        self._sight = Sight(ground.cluster)
-        self._observer = Observer(ground.cluster, ground.notebook.note)
+        self._back = Backstage(ground)
+        self._sight = self._back.sight
         self.tools = Tools(ground, self.topic)
 
     # ---- topics and roles
 
     def topic(self, topic: Topic) -> str:
         """Return the topic's name on the cluster; creates it when it is first named."""
-        if topic not in self._topics:
-            name = self._ground.name(topic)
-            settings = {**topic.all_settings(), **self._ground.topic_settings}
-            placed = topic.placed(self._cluster.brokers, self._ground.seed + self._ground.turn)
-            self._cluster.create_topic(name, placed, settings)
-            self._topics[topic] = name
-            self._observer.watch(name)
-        return self._topics[topic]
+        return self._back.topic(topic)
 
     def creates(self, topic: Topic) -> None:
         """Create a topic as a person would, by kafka-topics, and let it show what it made."""
@@ -67,8 +53,7 @@ class Stage:
         shape = ("--partitions", str(topic.partitions), "--replication-factor", str(topic.replicas))
         self.tools.run("kafka-topics", "--create", "--topic", name, *shape)
         self.tools.run("kafka-topics", "--describe", "--topic", name)
-        self._topics[topic] = name
-        self._observer.watch(name)
+        self._back.watch(topic)
 
     @property
     def brokers(self) -> tuple[int, ...]:
@@ -119,10 +104,12 @@ class Stage:
         """
         name = self.topic(topic)
         settings = {**(config or {}), **self._ground.producer_settings}
-        client = self._start("producer", settings, {"seed": self._ground.seed}, linked=linked, actor=actor)
+        client = self._back.start(
+            "producer", settings, {"seed": self._ground.seed}, linked=linked, actor=actor
+        )
         client.await_ready()
         try:
-            yield ProducerHandle(client, name, self._take_ids, lambda: self._sight.log_end(name))
+            yield ProducerHandle(client, name, self._back.take_ids, lambda: self._sight.log_end(name))
         finally:
             client.close()
 
@@ -144,7 +131,7 @@ class Stage:
             source = {
                 "assign": [[name, number, 0] for topic, name in places for number in range(topic.partitions)]
             }
-        client = self._start("consumer", settings, source, linked=linked)
+        client = self._back.start("consumer", settings, source, linked=linked)
         client.await_ready()
         try:
             yield ConsumerHandle(client)
@@ -153,7 +140,7 @@ class Stage:
 
     def types(self, topic: Topic, count: int, *, keys: int = 3) -> range:
         """Type records with this many different keys into kafka-console-producer; return their ids."""
-        first = self._take_ids(count)
+        first = self._back.take_ids(count)
         self.tools.produce(topic, count, first, keys)
         return range(first, first + count)
 
@@ -194,7 +181,7 @@ class Stage:
         except WaitTimedOut as error:
             raise FaultDidNotLand(injected.name, ", ".join(injected.targets), error.last_seen) from error
         self._note_fault(injected, "landed", found)
-        self._happened(f"{injected.name} {', '.join(injected.targets)}: landed")
+        self._back.happened(f"{injected.name} {', '.join(injected.targets)}: landed")
 
     def undo(self, injected: Injected) -> None:
         """Undo one fault: a killed or stopped node is started (not awaited: see `heal`), a paused one goes on."""
@@ -202,14 +189,14 @@ class Stage:
             self._faults.remove(injected)
             injected.heal()
             self._note_fault(injected, "healed")
-            self._happened(f"{injected.name} {', '.join(injected.targets)}: undone")
+            self._back.happened(f"{injected.name} {', '.join(injected.targets)}: undone")
 
     def heal(self) -> None:
         """Undo all faults, latest first, and wait until all brokers are back and every replica is in sync."""
         for injected in reversed(self._faults[:]):
             self.undo(injected)
         self._await("all brokers registered", self._sight.all_registered, STAGE_LIMIT_S)
-        for topic in self._topics:
+        for topic in self._back.topics:
             self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
 
     # ---- waits
@@ -317,47 +304,20 @@ class Stage:
 
     def close(self) -> None:
         """End clients, undo faults that a failed scenario left, stop observing, delete the topics."""
-        for client in self._clients:
+        for client in self._back.clients:
             client.close(limit_s=5.0)
         for injected in reversed(self._faults[:]):
             with suppress(StageProblem):
                 self.undo(injected)
-        self._observer.close()
-        for name in self._topics.values():
+        self._back.observer.close()
+        for name in self._back.topics.values():
             with suppress(OSError):
                 self._cluster.delete_topic(name)
 
     # ---- inside
 
-    def _start(
-        self,
-        module: str,
-        settings: Mapping[str, str],
-        more: Mapping[str, object],
-        *,
-        linked: bool,
-        actor: str = "",
-    ) -> Client:
-        self._counts[module] = self._counts.get(module, 0) + 1
-        actor = actor or f"{module}-{self._counts[module]}"
-        bootstrap = self._cluster.linked_bootstrap if linked else self._cluster.bootstrap
-        specification = {
-            "actor": actor,
-            "journal": str(self._ground.notebook.folder),
-            "config": {**settings, "bootstrap.servers": bootstrap},
-            **more,
-        }
-        client = Client(self._ground.session, module, specification, self._ground.logs / f"{actor}.log")
-        self._clients.append(client)
-        return client
-
-    def _take_ids(self, count: int) -> int:
-        first, self._next_id = self._next_id, self._next_id + count
-        return first
-
     def _await(self, awaited: str, seen: Callable[[], tuple[bool, str]], limit_s: float) -> None:
-        self._ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)
-        await_condition(awaited, seen, limit_s)
+        self._back.await_seen(awaited, seen, limit_s)
 
     def _note_fault(
         self, injected: Injected, outcome: str, detail: Mapping[str, object] | None = None
@@ -365,6 +325,3 @@ class Stage:
         for target in injected.targets:
             more = {} if detail is None else {"detail": dict(detail)}
             self._ground.notebook.note("fault", outcome, fault=injected.name, target=target, **more)
-
-    def _happened(self, text: str) -> None:
-        self._ground.feed.tell("happened", text=text)
