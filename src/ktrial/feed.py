@@ -17,9 +17,11 @@ KEPT_EVENTS = 1000
 class Event:
     """One thing that happened: `kind` says what, `fields` the rest.
 
-    Kinds: fetching (what, done, total), said (text), booting (brokers), booted (seconds), lab (number, name, title),
-    trial (name, question), setting (setting, predicted), awaiting (what, limit_s), happened (text),
-    judged (result: SettingResult), lab_ended (result: LabResult).
+    Kinds: fetching (what, done, total), said (text), booting (brokers), booted (seconds). As it goes on, several
+    settings at once, each with its `place` (lab/trial/setting): entered, awaiting (what, limit_s), waited (what,
+    seconds), happened (text), judging, left. In the order of the course, once all before it are through: lab (number,
+    name, title), trial (name, question), setting (lab, trial, setting, predicted), judged (result: SettingResult),
+    lab_ended (result: LabResult).
     """
 
     kind: str
@@ -48,6 +50,12 @@ class Feed:
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener(event)
+
+    def within(self, **fields: object) -> Feed:
+        """Return a feed whose events are told here, too, with `fields` added to each."""
+        inner = Feed()
+        inner.listen(lambda event: self.tell(event.kind, **{**fields, **event.fields}))
+        return inner
 
     def recent(self) -> tuple[Event, ...]:
         """Return the last events, oldest first."""

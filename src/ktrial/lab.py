@@ -39,7 +39,8 @@ class Setting:
 class Trial:
     """One experiment: a question, what varies, what is predicted of each setting, a scenario, a judge.
 
-    `judge` is a judge, or a function from the setting's value to one.
+    `judge_for` is a function from the setting's value to a judge. `lasts_s` is about how long a setting takes, in
+    seconds, where Kafka's own timers decide that: long ones begin first.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Trial:
     beyond: bool = False
     by_hand: tuple[str, ...] = ()
     alone: Alone = Alone.CLUSTER
+    lasts_s: float = 5.0
 
     @property
     def doc(self) -> str:
@@ -84,6 +86,7 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
     beyond: bool = False,
     by_hand: tuple[str, ...] = (),
     alone: Alone = Alone.CLUSTER,
+    lasts_s: float = 5.0,
 ) -> Callable[[Callable[[Stage, Any], None]], Trial]:
     """Make a Trial of a scenario; its name is the function's, its settings are the keys of `predict`.
 
@@ -100,7 +103,16 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
         if chosen is None:
             raise KtrialError(f"The trial {name} has no judge.")
         return Trial(
-            name, question, settings, scenario, chosen, cluster or ClusterSpec(), beyond, by_hand, alone
+            name,
+            question,
+            settings,
+            scenario,
+            chosen,
+            cluster or ClusterSpec(),
+            beyond,
+            by_hand,
+            alone,
+            lasts_s,
         )
 
     return made

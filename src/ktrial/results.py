@@ -28,6 +28,7 @@ class SettingResult:
     faults: tuple[Mapping[str, object], ...]
     seconds: float
     history: str = ""
+    judging_s: float = 0.0
 
     @property
     def as_predicted(self) -> bool:
@@ -49,6 +50,7 @@ class SettingResult:
             "faults": [dict(fault) for fault in self.faults],
             "history": self.history,
             "seconds": round(self.seconds, 3),
+            "judging_s": round(self.judging_s, 3),
         }
 
 
@@ -106,6 +108,7 @@ class RunResult:
     features: Mapping[str, object]
     labs: tuple[LabResult, ...]
     seconds: float
+    disk_bytes: int = 0
     interrupted: bool = False
     score: Mapping[str, object] = field(default_factory=dict)
 
@@ -140,6 +143,7 @@ class RunResult:
             "settings_changed": dict(self.settings_changed),
             "features": dict(self.features),
             "seconds": round(self.seconds, 3),
+            "disk_bytes": self.disk_bytes,
             "interrupted": self.interrupted,
             "score": dict(self.score),
             "labs": [lab.as_json() for lab in self.labs],

@@ -16,7 +16,7 @@ import os
 import re
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ HISTORY_SUFFIX = ".arrow"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 MOST_FOLDERS_A_SECOND = 1000
 LONGEST_NAME = 80
+BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own are
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class RunFolder:
         root = self.path / HISTORY
         folders = sorted(folder for folder in root.glob("*/*/*") if holds_history(folder))
         return tuple(KeptHistory(folder.relative_to(root).as_posix(), folder) for folder in folders)
+
+    def size_bytes(self) -> int:
+        """Return how many bytes all its files hold."""
+        return tree_bytes(self.path)
 
     def _made(self, folder: Path) -> Path:
         with _refusals(folder):
@@ -166,6 +171,16 @@ def write_whole(target: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def tree_bytes(folder: Path) -> int:
+    """Return how many bytes of disk the files below a folder take; a file that goes meanwhile counts nothing."""
+    total = 0
+    for where, _, names in os.walk(folder):  # rglob raises where a folder goes meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += (Path(where) / name).lstat().st_blocks * BLOCK_BYTES
+    return total
 
 
 def holds_history(folder: Path) -> bool:

@@ -54,7 +54,13 @@ def _play(asked: argparse.Namespace, plan: Plan, overrides: dict[str, str]) -> i
     predictions = Predictions(plan, screen, asked.lang) if asked.predict else None
     if predictions:
         feed.listen(predictions)
-    options = runner.RunOptions(runs=asked.runs, seed=asked.seed, overrides=overrides, language=asked.lang)
+    options = runner.RunOptions(
+        runs=asked.runs,
+        seed=asked.seed,
+        overrides=overrides,
+        language=asked.lang,
+        side_by_side=not asked.predict,
+    )
     with screen.live(watcher.draw):
         result = runner.run(plan, options, feed)
     if predictions:

@@ -29,6 +29,7 @@ from ktrial.cluster.topology import (
     controller_properties,
 )
 from ktrial.errors import MachineProblem, StageProblem, WaitTimedOut
+from ktrial.store import tree_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -199,6 +200,10 @@ class EmbeddedCluster:
     def delete_topic(self, name: str) -> None:
         """Ask for the deletion of a topic; one that is gone already is no error. Raises wire.Unanswered."""
         self.ask(wire.delete_topic(name), timeout_s=15.0)
+
+    def data_bytes(self) -> int:
+        """Return how many bytes of disk the nodes' folders take now."""
+        return tree_bytes(self.folder)
 
     def close(self) -> None:
         """Kill every node, end the links, remove the data."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ktrial.judges import all_of, in_order, keys_together, read_in_send_order
-from ktrial.lab import Lab, trial
+from ktrial.lab import Alone, Lab, trial
 from ktrial.stage import Topic
 from ktrial.verdict import BROKEN, HELD, Text
 
@@ -25,6 +25,7 @@ KEYS = {"cycle": 12}
     varies="partitions",
     predict={1: HELD, 3: BROKEN},
     judge=all_of(read_in_send_order(), in_order()),
+    alone=Alone.NOTHING,
     by_hand=(
         "kafka-topics --create --topic events --partitions 3 --replication-factor 3 --bootstrap-server localhost:9092",
         (
@@ -58,6 +59,7 @@ def order_by_partition_count(stage: Stage, partitions: int) -> None:
         "as if there were no key (partitioner=random)": BROKEN,
     },
     judge=all_of(keys_together(), in_order()),
+    alone=Alone.NOTHING,
     by_hand=(
         (
             "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"
@@ -86,6 +88,7 @@ def same_key(stage: Stage, chosen: str) -> None:
     predict={"consistent_random": BROKEN, "murmur2_random": HELD},
     judge=keys_together(),
     beyond=True,
+    alone=Alone.NOTHING,
     by_hand=(
         (
             "kafka-console-producer --topic orders --property parse.key=true --property key.separator=:"

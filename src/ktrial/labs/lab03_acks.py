@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ktrial.faults import Kill, Pause
 from ktrial.judges import costs_in_order, nothing_missing
-from ktrial.lab import Lab, trial
+from ktrial.lab import Alone, Lab, trial
 from ktrial.stage import APPENDED, Topic
 from ktrial.verdict import BROKEN, HELD, Text
 
@@ -130,6 +130,7 @@ def one_broker_dies(stage: Stage, acks: str) -> None:
     judge=costs_in_order(
         ("acks-0", "acks-1", "acks-all"), bursts=("bursts-acks-0", "bursts-acks-1", "bursts-acks-all")
     ),
+    alone=Alone.MACHINE,
     by_hand=(
         (
             "kafka-producer-perf-test --topic events --num-records 20000 --record-size 100 --throughput -1"

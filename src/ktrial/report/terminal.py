@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1_000_000
 TENTHS = 10
+MOST_ROWS = 6
 
 
 @dataclass(slots=True)
@@ -45,9 +46,8 @@ class Watcher:
     screen: Screen
     language: Language
     settings: int
-    _place: dict[str, str] = field(default_factory=dict)
     _awaited: Awaited | None = None
-    _happened: str = ""
+    _going_on: dict[str, Awaited | str] = field(default_factory=dict)
     _fetched: tuple[int, int] = (0, 0)
     _tenths: int = -1
     _ended: int = 0
@@ -89,36 +89,38 @@ class Watcher:
 
     def _on_lab(self, fields: Mapping[str, object]) -> None:
         name = f"{word('lab', self.language)} {fields['number']} {fields['name']}"
-        self._place = {"lab": name}
         self.screen.result((name, "bold"), (f": {told(fields['title'], self.language)}", ""))
 
     def _on_trial(self, fields: Mapping[str, object]) -> None:
         name = str(fields["name"])
-        self._place = {"lab": self._place.get("lab", ""), "trial": name}
         self.screen.result((name, "bold"), (f": {told(fields['question'], self.language)}", ""), inset=2)
 
-    def _on_setting(self, fields: Mapping[str, object]) -> None:
-        self._place["setting"] = str(fields["setting"])
-        self._awaited, self._happened = None, ""
+    def _on_entered(self, fields: Mapping[str, object]) -> None:
+        self._going_on[str(fields["place"])] = ""
 
     def _on_awaiting(self, fields: Mapping[str, object]) -> None:
-        self._await(
-            told(fields["what"], self.language), word("waiting for", self.language), fields.get("limit_s")
-        )
+        what = f"{word('waiting for', self.language)} {told(fields['what'], self.language)}"
+        limit_s = float(str(fields.get("limit_s", 0.0)))
+        self._going_on[str(fields.get("place", ""))] = Awaited(what, time.monotonic(), limit_s)
+
+    def _on_waited(self, fields: Mapping[str, object]) -> None:
+        self._going_on[str(fields.get("place", ""))] = ""
 
     def _on_happened(self, fields: Mapping[str, object]) -> None:
-        self._awaited, self._happened = None, told(fields["text"], self.language)
+        self._going_on[str(fields.get("place", ""))] = told(fields["text"], self.language)
+
+    def _on_judging(self, fields: Mapping[str, object]) -> None:
+        self._going_on[str(fields["place"])] = word("judging", self.language)
+
+    def _on_left(self, fields: Mapping[str, object]) -> None:
+        self._going_on.pop(str(fields["place"]), None)
+        self._ended += 1
 
     def _on_judged(self, fields: Mapping[str, object]) -> None:
-        self._ended += 1
-        self._awaited, self._happened = None, ""
         result = fields["result"]
         if isinstance(result, SettingResult):
             for number, line in enumerate(setting_lines(result, self.language, self.screen.encoding)):
                 self.screen.result(*line, inset=4 if number == 0 else 8)
-
-    def _on_lab_ended(self, _fields: Mapping[str, object]) -> None:
-        self._place = {}
 
     def _await(self, what: str, how: str, limit_s: object = None) -> None:
         self._awaited = Awaited(f"{how} {what}", time.monotonic(), float(str(limit_s)) if limit_s else 0.0)
@@ -131,31 +133,22 @@ class Watcher:
 
         with self._lock:
             minutes, seconds = divmod(int(time.monotonic() - self._began_s), 60)
-            counted = f"{min(self._ended + 1, self.settings)}/{self.settings}" if self.settings else ""
-            place = " / ".join(part for part in self._place.values() if part)
-            head = Text(
-                f"{place or 'ktrial'}  {word('setting', self.language)} {counted}  {minutes}:{seconds:02}"
+            counted = (
+                f"  {self._ended} / {self.settings} {word('settings', self.language)}"
+                if self.settings
+                else ""
             )
-            head.truncate(shutil.get_terminal_size().columns - 4, overflow="ellipsis")
             self._spinner = self._spinner or Spinner("dots")
-            self._spinner.update(text=head)
+            self._spinner.update(text=Text(f"ktrial{counted}  {minutes}:{seconds:02}"))
             rows: list[RenderableType] = [self._spinner]
             if self._fetched[1]:
                 rows.append(self._bar())
-            waiting = self._waiting() or self._happened
-            rows.append(Text(f"  {waiting}", style="dim", no_wrap=True, overflow="ellipsis"))
+            if self._awaited:
+                rows.append(Text(f"  {_waiting(self._awaited, self.language)}", style="dim", no_wrap=True))
+            for place, doing in list(self._going_on.items())[:MOST_ROWS]:
+                text = _waiting(doing, self.language) if isinstance(doing, Awaited) else doing
+                rows.append(_row(place, text, shutil.get_terminal_size().columns - 2))
         return Group(*rows)
-
-    def _waiting(self) -> str:
-        if self._awaited is None:
-            return ""
-        since = f"{time.monotonic() - self._awaited.since_s:.1f} s"
-        limit = (
-            f" ({word('at most', self.language)} {self._awaited.limit_s:g} s)"
-            if self._awaited.limit_s
-            else ""
-        )
-        return f"{self._awaited.what}: {since}{limit}"
 
     def _bar(self) -> RenderableType:
         from rich.columns import Columns  # noqa: PLC0415 - slow to import, for terminals only
@@ -164,6 +157,22 @@ class Watcher:
         done, total = self._fetched
         amount = f"{done / MEGABYTE:.0f} / {total / MEGABYTE:.0f} MB"
         return Columns(["  ", ProgressBar(total=total, completed=done, width=40), amount])
+
+
+def _waiting(awaited: Awaited, language: Language) -> str:
+    since = f"{time.monotonic() - awaited.since_s:.1f} s"
+    limit = f" ({word('at most', language)} {awaited.limit_s:g} s)" if awaited.limit_s else ""
+    return f"{awaited.what}: {since}{limit}"
+
+
+def _row(place: str, doing: str, cells: int) -> RenderableType:
+    """Return one running setting and what it does now, cut to the terminal's width."""
+    from rich.text import Text  # noqa: PLC0415 - slow to import, for terminals only
+
+    row = Text(f"  {place}  ", style="bold")
+    row.append(doing, style="not bold dim")
+    row.truncate(cells, overflow="ellipsis")
+    return row
 
 
 def setting_lines(result: SettingResult, language: Language, encoding: str) -> list[list[Segment]]:

@@ -43,6 +43,7 @@ WORDS = {
     "doubt": Text("의심스러운 점", "doubt"),
     "waiting for": Text("기다리는 중:", "waiting for"),
     "at most": Text("최대", "at most"),
+    "judging": Text("판정하는 중", "judging"),
     "fetching": Text("내려받는 중:", "fetching"),
     "starting": Text("시작하는 중:", "starting"),
     "ready after": Text("준비 완료:", "ready after"),

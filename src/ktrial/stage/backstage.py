@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from ktrial.clients.handle import Client
@@ -79,7 +80,9 @@ class Backstage:
     ) -> None:
         """Wait until `seen` says that it has come. Raises WaitTimedOut with what it said last."""
         self.ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)
+        began = time.monotonic()
         await_condition(awaited, seen, limit_s)
+        self.ground.feed.tell("waited", what=awaited, seconds=time.monotonic() - began)
 
     def happened(self, text: str) -> None:
         """Tell the feed what has just happened."""

@@ -1,0 +1,171 @@
+"""The life of a run: boot, play, stop, judge, save; for each setting of each trial that was asked for.
+
+Knows nothing of which labs there are. A scenario that cannot be played to its end, a judge that raises, a broker that
+dies by itself: each makes that one setting inconclusive, with its reason, and the run goes on with a sound cluster.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from ktrial.children import Session
+from ktrial.cluster.runtime import find_runtime
+from ktrial.cluster.training import prepare
+from ktrial.results import RunResult
+from ktrial.runner.announce import Announcer
+from ktrial.runner.clusters import Booted, Clusters
+from ktrial.runner.play import Player
+from ktrial.runner.schedule import jobs_of, scheduled
+from ktrial.runner.workers import Worker, work_through
+from ktrial.stage.circumstances import circumstances
+from ktrial.stage.overrides import sort_out
+from ktrial.store import create_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ktrial.cluster.runtime import Runtime
+    from ktrial.feed import Feed
+    from ktrial.lab import Lab, Trial
+    from ktrial.runner.schedule import Job, Phase
+    from ktrial.verdict import Language
+
+AT_ONCE = 4
+"""How many settings share a cluster at the same time; mostly they wait for timers of Kafka's."""
+ROOM_BYTES = 4_000_000_000
+"""Memory that must be free for a second cluster (each takes about 1 GB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the user asked of a run: where runs are kept, the seed, settings over everything, the language.
+
+    `side_by_side=False`: trial after trial, in order, because somebody is asked before each.
+    """
+
+    runs: Path
+    seed: int = 0
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    language: Language = "en"
+    side_by_side: bool = True
+
+
+def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: Feed) -> RunResult:
+    """Run the trials of the plan and return what came out, lab by lab; report.json and histories are saved.
+
+    Raises UsageProblem and MachineProblem before the first boot only. An interrupt heals, saves what there is, and
+    comes back as a result that says so.
+    """
+    overrides = sort_out(options.overrides)
+    name = "-".join(lab.name for lab, _ in plan[:3]) if len(plan) <= 3 else "course"
+    folder = create_run(options.runs, name)
+    began = time.monotonic()
+    session = Session.open()
+    jobs = jobs_of(plan)
+    announcer = Announcer(jobs, feed)
+    booted = Booted()
+    interrupted = False
+    try:
+        said = lambda text: feed.tell("said", text=text)  # noqa: E731 - one line, used once
+        runtime = prepare(find_runtime(_fetching(feed)), session, said)
+        player = Player(session, folder, options.seed, overrides, feed)
+        house = _House(player, announcer, runtime, booted)
+        roomy = psutil.virtual_memory().available > ROOM_BYTES
+        house.through(scheduled(jobs, side_by_side=options.side_by_side, roomy=roomy))
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        session.close()
+        with suppress(OSError):
+            folder.path.rmdir()  # goes only if nothing ran, and so nothing is in it
+    result = RunResult(
+        folder=folder.path,
+        **circumstances(booted.specs, overrides),
+        seed=options.seed,
+        features=booted.features,
+        labs=announcer.labs(),
+        seconds=time.monotonic() - began,
+        disk_bytes=booted.data_bytes + folder.size_bytes(),
+        interrupted=interrupted,
+    )
+    folder.write_report(result.as_json())
+    return result
+
+
+def _fetching(feed: Feed) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: feed.tell("fetching", what=what, done=done, total=total)
+
+
+class _House:
+    """Where the phases of a run take place: a track with a cluster of its own, and one that is shared."""
+
+    def __init__(self, player: Player, announcer: Announcer, runtime: Runtime, booted: Booted) -> None:
+        """Begin without clusters."""
+        self._player, self._announcer = player, announcer
+        self._runtime, self._booted = runtime, booted
+        self._single = self._clusters()
+        self._apart = self._clusters()
+
+    def through(self, phases: Sequence[Phase]) -> None:
+        """Go through the phases; whatever ends this ends all clusters."""
+        try:
+            for phase in phases:
+                self._phase(phase)
+        finally:
+            self._single.close()
+            self._apart.close()
+
+    def _phase(self, phase: Phase) -> None:
+        single = _Queue(phase.single)
+        shared = _Queue(phase.shared)
+        clusters = self._apart if phase.apart else self._single
+        count = min(AT_ONCE, len(phase.shared))
+        live = phase.is_one_trial
+        workers = [Worker(f"side-{n}", self._work(shared, clusters, live=live)) for n in range(count)]
+        if phase.single:
+            workers.append(Worker("single", self._work(single, self._single, live=True)))
+        if live:  # on this thread, because somebody may be asked, who may rather press Ctrl-C
+            self._announcer.begin((*phase.single, *phase.shared)[0], live=True)
+        work_through(workers)
+        if phase.apart:
+            self._apart.close()
+
+    def _work(
+        self, jobs: _Queue, clusters: Clusters, *, live: bool
+    ) -> Callable[[], Callable[[Worker], None] | None]:
+        def next_work() -> Callable[[Worker], None] | None:
+            job = jobs.take()
+            return None if job is None else lambda worker: self._play(job, clusters, worker, live=live)
+
+        return next_work
+
+    def _play(self, job: Job, clusters: Clusters, worker: Worker, *, live: bool) -> None:
+        self._announcer.begin(job, live=live)
+        self._announcer.take(job, self._player.play(job, clusters, worker.interruptible))
+
+    def _clusters(self) -> Clusters:
+        player = self._player
+        return Clusters(
+            player.session, self._runtime, player.folder, player.feed, self._booted, player.overrides.broker
+        )
+
+
+class _Queue:
+    """Jobs that several workers take from."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Hold these."""
+        self._left: Iterator[Job] = iter(jobs)
+        self._lock = threading.Lock()
+
+    def take(self) -> Job | None:
+        """Return the next job, or None."""
+        with self._lock:
+            return next(self._left, None)
