@@ -46,17 +46,18 @@ def test_jobs_are_numbered_in_the_order_of_the_course() -> None:
 
 def test_what_harms_nobody_runs_beside_the_faults_on_a_cluster_of_its_own() -> None:
     """The longest wait begins first; what has another kind of cluster is not shared; time is measured last."""
-    beside, last = scheduled(jobs_of(COURSE))
+    beside, last = scheduled(jobs_of(COURSE), clusters=3)
     assert beside.apart
     assert _names(beside.single) == ["one-node-a", "one-node-b", "faults-a", "faults-b"]
     assert _names(beside.shared) == ["minute-a", "minute-b", "quick-a", "quick-b"]
     assert _names(last.single) == ["timed-a", "timed-b"]
     assert not last.shared
+    assert (beside.lanes, last.lanes) == (2, 1)
 
 
 def test_without_room_for_two_clusters_the_phases_follow_each_other() -> None:
     """Nothing runs beside a fault on its own cluster."""
-    phases = scheduled(jobs_of(COURSE), roomy=False)
+    phases = scheduled(jobs_of(COURSE))
     assert not any(phase.apart for phase in phases)
     assert not any(phase.single and phase.shared for phase in phases)
     assert sorted(job.turn for phase in phases for job in (*phase.single, *phase.shared)) == list(

@@ -6,7 +6,6 @@ dies by itself: each makes that one setting inconclusive, with its reason, and t
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ktrial.results import RunResult
 from ktrial.runner.announce import Announcer
 from ktrial.runner.clusters import Booted, Clusters
 from ktrial.runner.play import Player
+from ktrial.runner.queue import Queue
 from ktrial.runner.schedule import jobs_of, scheduled
 from ktrial.runner.workers import Worker, work_through
 from ktrial.stage.circumstances import circumstances
@@ -28,7 +28,7 @@ from ktrial.stage.overrides import sort_out
 from ktrial.store import create_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ktrial.cluster.runtime import Runtime
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """How many settings share a cluster at the same time; mostly they wait for timers of Kafka's."""
-ROOM_BYTES = 4_000_000_000
-"""Memory that must be free for a second cluster (each takes about 1 GB)."""
+MOST_CLUSTERS = 3
+CLUSTER_BYTES = 2_000_000_000
+"""Memory that must be free for each cluster (one takes about 1 GB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,9 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
         runtime = prepare(find_runtime(_fetching(feed)), session, said)
         player = Player(session, folder, options.seed, overrides, feed)
         house = _House(player, announcer, runtime, booted)
-        roomy = psutil.virtual_memory().available > ROOM_BYTES
-        house.through(scheduled(jobs, side_by_side=options.side_by_side, roomy=roomy))
+        room = psutil.virtual_memory().available // CLUSTER_BYTES
+        clusters = max(1, min(MOST_CLUSTERS, room))
+        house.through(scheduled(jobs, side_by_side=options.side_by_side, clusters=clusters))
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -104,44 +106,50 @@ def _fetching(feed: Feed) -> Callable[[str, int, int], None]:
 
 
 class _House:
-    """Where the phases of a run take place: a track with a cluster of its own, and one that is shared."""
+    """Where the phases of a run take place: lanes, each with a cluster of its own, and a cluster that is shared."""
 
     def __init__(self, player: Player, announcer: Announcer, runtime: Runtime, booted: Booted) -> None:
         """Begin without clusters."""
         self._player, self._announcer = player, announcer
         self._runtime, self._booted = runtime, booted
-        self._single = self._clusters()
-        self._apart = self._clusters()
+        self._lanes: list[Clusters] = [self._clusters()]
 
     def through(self, phases: Sequence[Phase]) -> None:
         """Go through the phases; whatever ends this ends all clusters."""
         try:
             for phase in phases:
                 self._phase(phase)
+                self._keep_one_lane()
         finally:
-            self._single.close()
-            self._apart.close()
+            self._keep_one_lane()
+            self._lanes[0].close()
 
     def _phase(self, phase: Phase) -> None:
-        single = _Queue(phase.single)
-        shared = _Queue(phase.shared)
-        clusters = self._apart if phase.apart else self._single
-        count = min(AT_ONCE, len(phase.shared))
+        self._lanes += [self._clusters() for _ in range(phase.lanes + phase.apart - 1)]
         live = phase.is_one_trial
-        workers = [Worker(f"side-{n}", self._work(shared, clusters, live=live)) for n in range(count)]
+        shared, single = Queue(phase.shared), Queue(phase.single)
+        workers = [
+            Worker(f"side-{n}", self._work(shared, self._lanes[-1], live=live))
+            for n in range(min(AT_ONCE, len(phase.shared)))
+        ]
         if phase.single:
-            workers.append(Worker("single", self._work(single, self._single, live=True)))
+            lanes = self._lanes[: phase.lanes]
+            workers += [
+                Worker(f"lane-{n}", self._work(single, lane, live=True)) for n, lane in enumerate(lanes)
+            ]
         if live:  # on this thread, because somebody may be asked, who may rather press Ctrl-C
             self._announcer.begin((*phase.single, *phase.shared)[0], live=True)
         work_through(workers)
-        if phase.apart:
-            self._apart.close()
+
+    def _keep_one_lane(self) -> None:
+        while len(self._lanes) > 1:
+            self._lanes.pop().close()
 
     def _work(
-        self, jobs: _Queue, clusters: Clusters, *, live: bool
+        self, jobs: Queue, clusters: Clusters, *, live: bool
     ) -> Callable[[], Callable[[Worker], None] | None]:
         def next_work() -> Callable[[Worker], None] | None:
-            job = jobs.take()
+            job = jobs.take(clusters)
             return None if job is None else lambda worker: self._play(job, clusters, worker, live=live)
 
         return next_work
@@ -155,17 +163,3 @@ class _House:
         return Clusters(
             player.session, self._runtime, player.folder, player.feed, self._booted, player.overrides.broker
         )
-
-
-class _Queue:
-    """Jobs that several workers take from."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        """Hold these."""
-        self._left: Iterator[Job] = iter(jobs)
-        self._lock = threading.Lock()
-
-    def take(self) -> Job | None:
-        """Return the next job, or None."""
-        with self._lock:
-            return next(self._left, None)

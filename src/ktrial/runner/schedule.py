@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from ktrial.lab import Lab, Setting, Trial
 
-WORTH_A_SECOND_CLUSTER_S = 30.0
+WORTH_A_CLUSTER_S = 15.0
+"""How many seconds of work a further cluster must have, to be worth its boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Jobs that go on at the same time: `single` one after the other, `shared` several at once.
+    """Jobs that go on at the same time: each `single` one with a cluster to itself, the `shared` ones on one together.
 
-    `apart`: the shared ones get a cluster of their own, so that the faults of the single ones do not reach them.
+    There are `lanes` clusters for single jobs. `apart`: the shared ones get another one, so that the faults of the
+    single ones do not reach them.
     """
 
     single: tuple[Job, ...] = ()
     shared: tuple[Job, ...] = ()
     apart: bool = False
+    lanes: int = 1
 
     @property
     def is_one_trial(self) -> bool:
@@ -60,32 +63,41 @@ def jobs_of(plan: Sequence[tuple[Lab, Sequence[Trial]]]) -> tuple[Job, ...]:
     return tuple(Job(*each, turn) for turn, each in enumerate(settings, 1))
 
 
-def scheduled(jobs: Sequence[Job], *, side_by_side: bool = True, roomy: bool = True) -> tuple[Phase, ...]:
+def scheduled(jobs: Sequence[Job], *, side_by_side: bool = True, clusters: int = 1) -> tuple[Phase, ...]:
     """Return the phases in which to run the jobs.
 
-    `side_by_side=False` keeps to the order of trials (somebody is asked before each); `roomy=False` says that the
-    machine has no memory for a second cluster.
+    `side_by_side=False` keeps to the order of trials (somebody is asked before each); `clusters` says how many the
+    machine has room for at the same time.
     """
     if not side_by_side:
-        return tuple(_one_by_one(jobs))
+        return tuple(_one_by_one(jobs, clusters))
     shared = tuple(sorted((job for job in jobs if _shares(job)), key=lambda job: -job.trial.lasts_s))
     own = tuple(job for job in jobs if _has_own_cluster(job))
-    single = tuple(job for job in jobs if job.trial.alone is Alone.CLUSTER and job not in own)
+    single = (*own, *(job for job in jobs if job.trial.alone is Alone.CLUSTER and job not in own))
     timed = tuple(job for job in jobs if job.trial.alone is Alone.MACHINE)
     phases = []
-    if roomy and min(_seconds(shared), _seconds((*own, *single))) > WORTH_A_SECOND_CLUSTER_S:
-        phases.append(Phase((*own, *single), shared, apart=True))
+    if clusters > 1 and min(_seconds(shared), _seconds(single)) > WORTH_A_CLUSTER_S:
+        phases.append(Phase(single, shared, apart=True, lanes=_lanes(single, clusters - 1)))
     else:
-        phases += [Phase(own), Phase(shared=shared), Phase(single)]
-    phases.append(Phase(single=timed))
+        phases += [Phase(shared=shared), Phase(single, lanes=_lanes(single, clusters))]
+    phases.append(Phase(timed))
     return tuple(phase for phase in phases if phase.single or phase.shared)
 
 
-def _one_by_one(jobs: Sequence[Job]) -> list[Phase]:
+def _lanes(jobs: Sequence[Job], clusters: int) -> int:
+    """Return how many clusters to run single jobs on: another one only where it has enough to do."""
+    return max(1, min(clusters, len(jobs), int(_seconds(jobs) / WORTH_A_CLUSTER_S)))
+
+
+def _one_by_one(jobs: Sequence[Job], clusters: int) -> list[Phase]:
     phases: list[Phase] = []
     for trial in dict.fromkeys((job.lab.name, job.trial.name) for job in jobs):
         ours = tuple(job for job in jobs if (job.lab.name, job.trial.name) == trial)
-        phases.append(Phase(shared=ours) if _shares(ours[0]) else Phase(single=ours))
+        if _shares(ours[0]):
+            phases.append(Phase(shared=ours))
+        else:
+            alone = ours[0].trial.alone is Alone.MACHINE
+            phases.append(Phase(ours, lanes=1 if alone else _lanes(ours, clusters)))
     return phases
 
 
