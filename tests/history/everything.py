@@ -13,6 +13,7 @@ ROWS: dict[str, list[dict[str, object]]] = {
     "calls": [
         {"id": -(2**63), "topic": "orders", "key": "é\n", "txn": "t-1"},
         {"id": 2**63 - 1, "topic": "orders"},
+        {"id": 4, "topic": "orders", "key": "k", "tombstone": True},
     ],
     "completions": [
         {"id": 1, "outcome": "ok", **PLACE, "offset": 9},
@@ -55,8 +56,22 @@ ROWS: dict[str, list[dict[str, object]]] = {
             "crc": 2**32 - 1,
             "size": 9,
             "records": 5,
-        }
+        },
+        {
+            **PLACE,
+            "broker": 1,
+            "offset": 5,
+            "last_offset": 5,
+            "epoch": 1,
+            "crc": 7,
+            "size": 8,
+            "records": 1,
+            "segment": 5,
+            "control": True,
+            "phase": "after",
+        },
     ],
+    "topics": [{"topic": "orders", "settings": '{"cleanup.policy": "compact"}'}],
     "others": [
         {
             "op": "run",

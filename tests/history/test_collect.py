@@ -47,9 +47,9 @@ def test_all_families_arrive(tmp_path: Path) -> None:
     written(tmp_path)
     history = read_journals(tmp_path)
     assert history.calls.rows() == [
-        (10, "p1", 0, "orders", "key-0", None),
-        (10, "p1", 1, "orders", None, None),
-        (11, "p1", 2, "orders", "ok", None),
+        (10, "p1", 0, "orders", "key-0", None, None),
+        (10, "p1", 1, "orders", None, None, None),
+        (11, "p1", 2, "orders", "ok", None, None),
     ]
     assert history.completions.rows() == [
         (20, "p1", 0, "ok", "orders", 2, 5, None),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ktrial.stage.circumstances import masked
-from ktrial.stage.final import parsed_batches
+from ktrial.stage.logs import parsed_batches
 from ktrial.stage.tools import describe_group
 from ktrial.stage.topic import Topic
 
@@ -13,7 +15,7 @@ baseOffset: 0 lastOffset: 99 count: 100 baseSequence: 0 lastSequence: 99 produce
 partitionLeaderEpoch: 0 isTransactional: false isControl: false deleteHorizonMs: OptionalLong.empty position: 0 \
 CreateTime: 1790000000000 size: 10781 magic: 2 compresscodec: none crc: 2309116346 isvalid: true
 baseOffset: 100 lastOffset: 100 count: 1 baseSequence: -1 lastSequence: -1 producerId: -1 producerEpoch: -1 \
-partitionLeaderEpoch: 3 isTransactional: false isControl: false deleteHorizonMs: OptionalLong.empty position: 10781 \
+partitionLeaderEpoch: 3 isTransactional: true isControl: true deleteHorizonMs: OptionalLong.empty position: 10781 \
 CreateTime: 1790000000001 size: 83 magic: 2 compresscodec: none crc: 17 isvalid: true
 """
 HEADS = (
@@ -45,8 +47,9 @@ def test_no_more_replicas_than_brokers() -> None:
 
 
 def test_batches_are_read_from_dump_log_segments() -> None:
-    """Base and last offset, records, epoch, size and CRC of each batch; other lines are not batches."""
-    first, second = parsed_batches(DUMPED)
+    """Folder and segment, base and last offset, records, epoch, size, CRC and markers; other lines are not batches."""
+    (folder, first), (_, marker) = parsed_batches(DUMPED.splitlines())
+    assert folder == Path("/data/orders-0")
     assert first == {
         "offset": 0,
         "last_offset": 99,
@@ -54,8 +57,9 @@ def test_batches_are_read_from_dump_log_segments() -> None:
         "epoch": 0,
         "size": 10781,
         "crc": 2309116346,
+        "segment": 0,
     }
-    assert second["epoch"] == 3
+    assert (marker["epoch"], marker["control"]) == (3, True)
 
 
 def test_a_group_description_is_read_by_column() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from confluent_kafka import KafkaError
 
+from ktrial.clients.tombstones import value_of
 from ktrial.history.journal import READ
 from ktrial.history.payload import SENTINEL, decode_all
 
@@ -55,7 +56,7 @@ class Intake:
         now = time.monotonic_ns()
         ours = [message for message in messages if message.value() != SENTINEL]
         keys: list[bytes | None] = [message.key() for message in ours]
-        values: list[bytes | None] = [message.value() for message in ours]
+        values = [value_of(message) for message in ours]
         ids, intact, known = decode_all(values, keys)
         rows = np.empty(len(ours), dtype=READ)
         rows["t"] = now + np.arange(len(ours))  # the order within a poll is part of the history

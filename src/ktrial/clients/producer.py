@@ -1,7 +1,8 @@
 """The producer process: `python -m ktrial.clients.producer`, spoken to over a `Channel`.
 
     specification  {"actor", "journal": folder, "config": {librdkafka settings, verbatim}, "seed"}
-    send           {"topic", "first_id", "count", "size", "keys", "partition", "per_s", "one_by_one"} -> {"called"}
+    send           {"topic", "first_id", "count", "size", "keys", "partition", "per_s", "one_by_one",
+                    "tombstones"} -> {"called"}
     flush          {"limit_s"} -> {"outstanding"}          close  {"limit_s"} -> {"outstanding"}, and the process ends
     tally          {} -> {"called", "ok", "failed", "unknown", "unacknowledged"}
     stop_sending   {} ends the sends asked for so far; each of them replies how many records it called
@@ -29,6 +30,7 @@ from ktrial.clients.channel import Channel, Command, end_now, live, log
 from ktrial.clients.deliveries import Deliveries
 from ktrial.clients.profile import check, complete
 from ktrial.clients.requests import Send
+from ktrial.clients.tombstones import Burial
 from ktrial.errors import KtrialError, UsageProblem
 from ktrial.history.journal import CALL, NO_NAME, Journal
 from ktrial.history.payload import Encoder
@@ -134,6 +136,9 @@ class ProducerProcess:
     def _hand_over(self, place: int, send: Send, encoder: Encoder, first: int, count: int) -> None:
         """Write `count` calls down, then give the records to the library, waiting while its queue is full."""
         ids = np.arange(send.first_id + first, send.first_id + first + count, dtype=np.int64)
+        if send.tombstones:
+            Burial(self._producer, self._journal, self.deliveries).carry_out(send, first, count)
+            return
         texts = send.keys(first, count)
         keys = None if texts is None else [None if text is None else text.encode() for text in texts]
         values = encoder.encode(ids, keys)

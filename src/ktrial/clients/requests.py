@@ -21,7 +21,7 @@ class Send:
     """One request to send `count` records with the ids `first_id`, `first_id + 1`, ...
 
     `cycle` and `listed` say how keys are made (neither: no keys, unless `keyed_by_id`); `per_s` paces;
-    `one_by_one` sends a record only after the one before has an outcome.
+    `one_by_one` sends a record only after the one before has an outcome; `tombstones` have keys and no values.
     """
 
     topic: str
@@ -34,6 +34,7 @@ class Send:
     keyed_by_id: bool = False
     cycle: int | None = None
     listed: tuple[str | None, ...] = ()
+    tombstones: bool = False
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -51,6 +52,7 @@ class Send:
                 keyed_by_id=keys == "id",
                 cycle=int(keys["cycle"]) if isinstance(keys, dict) else None,
                 listed=tuple(keys) if isinstance(keys, list) else (),
+                tombstones=bool(command.get("tombstones")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UsageProblem(f"This cannot be sent: {error!r}.") from error
@@ -67,6 +69,8 @@ class Send:
             wrong = "per_s must be more than 0"
         elif self.cycle is not None and self.cycle < 1:
             wrong = "a cycle of keys needs at least one"
+        elif self.tombstones and (keys is None or None in self.listed):
+            wrong = "a tombstone needs a key"
         elif keys is not None and not (self.keyed_by_id or self.cycle or self.listed):
             wrong = 'keys are null, "id", {"cycle": n} or a list that is not empty'
         if wrong:

@@ -45,6 +45,11 @@ def log_end_offset(node: Node, topic: str, partition: int) -> int:
     return _number(node, f"kafka.log:type=Log,name=LogEndOffset,topic={topic},partition={partition}")
 
 
+def log_start_offset(node: Node, topic: str, partition: int) -> int:
+    """Return where the node's own log of a partition starts: retention has taken what lies below."""
+    return _number(node, f"kafka.log:type=Log,name=LogStartOffset,topic={topic},partition={partition}")
+
+
 def waiting_fetches(node: Node) -> int:
     """Return how many fetch requests wait at the node for new records (followers' and consumers')."""
     return _number(

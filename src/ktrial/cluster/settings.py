@@ -25,6 +25,11 @@ SHORTENED: Mapping[str, str] = {
     "replica.lag.time.max.ms": "5000",
     # how long a follower's fetch waits at the leader for new records (default 500)
     "replica.fetch.wait.max.ms": "200",
+    # how often retention looks for segments that are too old (default 300000), how often the cleaner looks for work
+    # when it found none (default 15000), how long the files of a deleted segment stay on disk (default 60000)
+    "log.retention.check.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "500",
+    "log.segment.delete.delay.ms": "1000",
     # waits for more members before a group's first assignment (default 3000)
     "group.initial.rebalance.delay.ms": "0",
 }

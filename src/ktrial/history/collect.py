@@ -33,12 +33,14 @@ def read_journals(folder: Path) -> History:
 
 def _actor(folder: Path, actor: str) -> History:
     # The rows are read before the names: an actor that still lives writes them the other way round.
-    calls, acks, reads = (read_rows(folder / f"{actor}.{kind}") for kind in ("calls", "acks", "reads"))
+    kinds = ("calls", "acks", "reads", "done")
+    calls, acks, reads, done = (read_rows(folder / f"{actor}.{kind}") for kind in kinds)
     names = read_names(folder / f"{actor}.names")
     return History.of(
         calls=_calls(actor, calls, names),
         completions=_completions(actor, acks, names),
         reads=_reads(actor, reads, names),
+        processed=_processed(actor, done, names),
     )
 
 
@@ -91,6 +93,19 @@ def _reads(actor: str, rows: NDArray[np.void], names: Sequence[str]) -> pl.DataF
             ),
             "group": _named(rows["context"], [group or None for _, _, group in contexts], NAME),
             "intact": rows["intact"] != 0,
+        }
+    ).with_columns(_by(actor))
+
+
+def _processed(actor: str, rows: NDArray[np.void], names: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "t": rows["t"],
+            "group": _named(rows["group"], names, NAME),
+            "id": rows["id"],
+            "topic": _named(rows["topic"], names, NAME),
+            "partition": rows["partition"],
+            "offset": rows["offset"],
         }
     ).with_columns(_by(actor))
 

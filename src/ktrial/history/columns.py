@@ -29,7 +29,7 @@ _PLACE: Final[Mapping[str, PolarsDataType]] = {"topic": NAME, "partition": PARTI
 _HEAD: Final[Mapping[str, PolarsDataType]] = {"t": TIME, "actor": NAME}
 
 TABLES: Final[Mapping[str, Mapping[str, PolarsDataType]]] = {
-    "calls": {**_HEAD, "id": pl.Int64(), "topic": NAME, "key": KEY, "txn": NAME},
+    "calls": {**_HEAD, "id": pl.Int64(), "topic": NAME, "key": KEY, "txn": NAME, "tombstone": pl.Boolean()},
     "completions": {
         **_HEAD, "id": pl.Int64(), "outcome": OUTCOME, **_PLACE, "offset": OFFSET, "error": NAME,
     },
@@ -45,7 +45,7 @@ TABLES: Final[Mapping[str, Mapping[str, PolarsDataType]]] = {
         "partitions": pl.List(pl.Struct({"topic": pl.String(), "partition": PARTITION})), "generation": pl.Int64(),
     },
     "processed": {**_HEAD, "group": NAME, "id": pl.Int64(), **_PLACE, "offset": OFFSET},
-    "commits": {**_HEAD, "outcome": NAME, "group": NAME, **_PLACE, "offset": OFFSET},
+    "commits": {**_HEAD, "outcome": NAME, "group": NAME, **_PLACE, "offset": OFFSET, "error": NAME},
     "txns": {**_HEAD, "outcome": NAME, "txn": NAME, "transactional_id": NAME},
     "faults": {**_HEAD, "outcome": NAME, "fault": NAME, "target": NAME, "detail": pl.String()},
     "brokers": {**_HEAD, "broker": pl.Int32(), "state": NAME},
@@ -54,8 +54,10 @@ TABLES: Final[Mapping[str, Mapping[str, PolarsDataType]]] = {
     "metrics": {**_HEAD, "name": NAME, "value": pl.Float64(), "labels": pl.String()},
     "batches": {
         **_HEAD, **_PLACE, "broker": pl.Int32(), "offset": OFFSET, "last_offset": OFFSET, "epoch": pl.Int32(),
-        "crc": pl.Int64(), "size": pl.Int64(), "records": pl.Int64(),
+        "crc": pl.Int64(), "size": pl.Int64(), "records": pl.Int64(), "segment": OFFSET, "control": pl.Boolean(),
+        "phase": NAME,
     },
+    "topics": {**_HEAD, "topic": NAME, "settings": pl.String()},
     "others": {**_HEAD, "op": NAME, "outcome": NAME, "json": pl.String()},
 }  # fmt: skip
 

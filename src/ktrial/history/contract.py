@@ -99,6 +99,14 @@ def _any_json(value: object) -> object:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _texts_by_name(value: object) -> object:
+    if not isinstance(value, dict):
+        raise BrokenLine(f"an object was expected, not {JSON_KINDS[type(value)]}")
+    for text in value.values():
+        _text(text)
+    return json.dumps(value, ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Where an operation is kept, and the fields it must and may have."""
@@ -115,7 +123,7 @@ _ENDED = Shape("completions", {"id": _i64}, {**_SPOT, "error": _text})
 _MEMBER = Shape("members", {"group": _text, "partitions": _places}, {"generation": _i64})
 _TXN = Shape("txns", {"txn": _text, "transactional_id": _text})
 _FAULT = Shape("faults", {"fault": _text, "target": _text}, {"detail": _any_json})
-_COMMIT = Shape("commits", {"group": _text, **_SPOT})
+_COMMIT = Shape("commits", {"group": _text, **_SPOT}, {"error": _text})
 _LOG = {"log_start": _offset, "log_end": _offset, "last_stable": _offset}
 _BATCH = {
     **_SPOT, "broker": _i32, "last_offset": _offset, "epoch": _i32, "crc": _i64, "size": _i64, "records": _i64,
@@ -123,7 +131,9 @@ _BATCH = {
 
 CONTRACT: Final[Mapping[str, Mapping[str, Shape]]] = {
     "send": {
-        "called": Shape("calls", {"id": _i64, "topic": _text}, {"key": _text, "txn": _text}),
+        "called": Shape(
+            "calls", {"id": _i64, "topic": _text}, {"key": _text, "txn": _text, "tombstone": _truth}
+        ),
         "ok": Shape("completions", {"id": _i64, **_SPOT}, {"error": _text}),
         **dict.fromkeys(OUTCOMES[1:], _ENDED),
     },
@@ -144,7 +154,8 @@ CONTRACT: Final[Mapping[str, Mapping[str, Shape]]] = {
     "leader": {"ok": Shape("leaders", {**_PLACE, "leader": _i32, "epoch": _i32})},
     "isr": {"ok": Shape("isrs", {**_PLACE, "isr": _brokers})},
     "metric": {"ok": Shape("metrics", {"name": _text, "value": _number}, {"labels": _any_json})},
-    "batch": {"ok": Shape("batches", _BATCH)},
+    "batch": {"ok": Shape("batches", _BATCH, {"segment": _offset, "control": _truth, "phase": _text})},
+    "topic": {"ok": Shape("topics", {"topic": _text, "settings": _texts_by_name})},
 }
 
 

@@ -1,6 +1,6 @@
 """The journal: what a client process writes down while it lives, so that kill -9 loses nothing that matters.
 
-Each actor appends to five files in one folder. Rows of fixed width hold what happens a million times, NDJSON holds
+Each actor appends to six files in one folder. Rows of fixed width hold what happens a million times, NDJSON holds
 the rest. A `calls` row is written before its record is handed to the client library, so a record that may be in the
 log is always known; an `acks` row may be lost with its process, and then the record is unknown, which is sound.
 
@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import re
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,19 @@ READ = np.dtype(
         ("intact", "<i4"),
     ]
 )
-ROWS = {"calls": CALL, "acks": ACK, "reads": READ}
+DONE = np.dtype(
+    [
+        ("t", "<i8"),
+        ("id", "<i8"),
+        ("offset", "<i8"),
+        ("topic", "<i4"),
+        ("partition", "<i4"),
+        ("group", "<i4"),
+    ]
+)
+ONE_DONE = struct.Struct("<qqqiii")
+"""`DONE` for a single row: an effect is written down by itself, when it is done."""
+ROWS = {"calls": CALL, "acks": ACK, "reads": READ, "done": DONE}
 NO_NAME = -1
 ACTOR_NAME = re.compile(r"[a-z0-9-]+")
 
@@ -93,6 +106,21 @@ class Journal:
     def reads(self, rows: NDArray[np.void]) -> None:
         """Append rows of `READ`: records that a consumer was handed."""
         self._append("reads", rows.tobytes())
+
+    def done(self, record_id: int, topic: str, partition: int, offset: int, group: str) -> None:
+        """Append one row of `DONE`: the effect of a record is done, now."""
+        numbers = self._numbers
+        if topic not in numbers or group not in numbers:
+            self.names([topic, group])
+        row = (
+            time.monotonic_ns(),
+            record_id,
+            offset,
+            numbers[topic],
+            partition,
+            numbers[group],
+        )
+        self._append("done", ONE_DONE.pack(*row))
 
     def name(self, text: str | None) -> int:
         """Return the number that stands for `text` in this journal's rows; -1 stands for None."""
@@ -153,7 +181,7 @@ class Journal:
 
 
 def read_rows(path: Path) -> NDArray[np.void]:
-    """Return the whole rows of a `.calls`, `.acks` or `.reads` file; a torn last row is left out."""
+    """Return the whole rows of a `.calls`, `.acks`, `.reads` or `.done` file; a torn last row is left out."""
     layout = ROWS[path.suffix.removeprefix(".")]
     if not path.exists():
         return np.empty(0, dtype=layout)

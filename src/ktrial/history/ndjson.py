@@ -34,7 +34,7 @@ BULK_FIELDS: Final[Mapping[str, PolarsDataType]] = {
     **dict.fromkeys(
         ("actor", "op", "outcome", "topic", "key", "txn", "error", "isolation", "group"), pl.String()
     ),
-    "intact": pl.Boolean(),
+    **dict.fromkeys(("intact", "tombstone"), pl.Boolean()),
 }
 # The fast parser turns a number or an object into text without a word, so such a line takes the exact way.
 NOT_TEXT: Final = r'"(?:actor|op|outcome|topic|key|txn|error|isolation|group)"\s*:\s*[^"n\s]'
@@ -214,7 +214,7 @@ def _other_line(name: str, row: dict[str, Any]) -> str:
         return str(row["json"])
     if name == "members":
         row["partitions"] = [[place["topic"], place["partition"]] for place in row["partitions"]]
-    for column in ("detail", "labels"):
+    for column in ("detail", "labels", "settings"):
         if row.get(column) is not None:
             row[column] = json.loads(row[column])
     words = {} if name == "members" else {"op": name.removesuffix("s"), "outcome": "ok"}

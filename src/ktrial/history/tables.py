@@ -43,6 +43,7 @@ class History:
     isrs: pl.DataFrame = field(default_factory=partial(_empty, "isrs"))
     metrics: pl.DataFrame = field(default_factory=partial(_empty, "metrics"))
     batches: pl.DataFrame = field(default_factory=partial(_empty, "batches"))
+    topics: pl.DataFrame = field(default_factory=partial(_empty, "topics"))
     others: pl.DataFrame = field(default_factory=partial(_empty, "others"))
 
     @classmethod

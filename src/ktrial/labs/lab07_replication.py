@@ -185,10 +185,10 @@ def replicas_agree(stage: Stage, when: str) -> None:
     with stage.producing(ORDERS, LARGE_BATCHES) as another:
         another.sends(600)
     if when.startswith("before"):
-        stage.dump_replicas(ORDERS)
+        stage.logs.dump_replicas(ORDERS)
     stage.heal()
     if when.startswith("after"):
-        stage.dump_replicas(ORDERS)
+        stage.logs.dump_replicas(ORDERS)
     stage.read_to_end(ORDERS)
 
 

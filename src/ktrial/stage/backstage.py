@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktrial.clients.handle import Client
@@ -11,7 +12,7 @@ from ktrial.cluster.observe import Observer
 from ktrial.stage.sight import Sight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ktrial.stage.ground import Ground
     from ktrial.stage.topic import Topic
@@ -46,6 +47,8 @@ class Backstage:
         """Take a topic that exists now as one of ours: observed from now on, deleted in the end."""
         self.topics[topic] = self.ground.name(topic)
         self.observer.watch(self.topics[topic])
+        if settings := self.sight.settings(self.topics[topic]):
+            self.ground.notebook.note("topic", "ok", topic=self.topics[topic], settings=settings)
 
     def start(
         self,
@@ -79,9 +82,15 @@ class Backstage:
         self, awaited: str, seen: Callable[[], tuple[bool, str]], limit_s: float = WAIT_LIMIT_S
     ) -> None:
         """Wait until `seen` says that it has come. Raises WaitTimedOut with what it said last."""
+        with self.waiting(awaited, limit_s):
+            await_condition(awaited, seen, limit_s)
+
+    @contextmanager
+    def waiting(self, awaited: str, limit_s: float) -> Iterator[None]:
+        """Tell the feed what the body waits for, and afterwards for how long it did."""
         self.ground.feed.tell("awaiting", what=awaited, limit_s=limit_s)
         began = time.monotonic()
-        await_condition(awaited, seen, limit_s)
+        yield
         self.ground.feed.tell("waited", what=awaited, seconds=time.monotonic() - began)
 
     def happened(self, text: str) -> None:

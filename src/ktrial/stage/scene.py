@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ktrial.cluster import jmx, wire
-from ktrial.cluster.embedded import await_condition
 from ktrial.cluster.topology import CONTROLLER_ID
 from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
 from ktrial.stage.backstage import WAIT_LIMIT_S, Backstage
-from ktrial.stage.final import dump_replicas, read_everything
+from ktrial.stage.final import read_everything
+from ktrial.stage.logs import Logs
 from ktrial.stage.tools import Tools
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
 
@@ -40,6 +40,7 @@ class Stage:
         self._back = Backstage(ground)
         self._sight = self._back.sight
         self.tools = Tools(ground, self.topic)
+        self.logs = Logs(self._back)
 
     # ---- topics and roles
 
@@ -109,7 +110,9 @@ class Stage:
         )
         client.await_ready()
         try:
-            yield ProducerHandle(client, name, self._back.take_ids, lambda: self._sight.log_end(name))
+            yield ProducerHandle(
+                client, name, self._back.take_ids, lambda: self._sight.log_end(name), self._back.await_seen
+            )
         finally:
             client.close()
 
@@ -177,7 +180,7 @@ class Stage:
             return found is not None, "no effect seen"
 
         try:
-            await_condition(f"{injected.name} to land", landed, LAND_LIMIT_S)
+            self._await(f"{injected.name} to land", landed, LAND_LIMIT_S)
         except WaitTimedOut as error:
             raise FaultDidNotLand(injected.name, ", ".join(injected.targets), error.last_seen) from error
         self._note_fault(injected, "landed", found)
@@ -292,15 +295,10 @@ class Stage:
         self._await("all brokers registered", self._sight.all_registered, STAGE_LIMIT_S)
         for topic in topics:
             self.wait_for_in_sync(topic, topic.replicas, limit_s=STAGE_LIMIT_S)
-        self._ground.feed.tell("awaiting", what="the final read", limit_s=STAGE_LIMIT_S)
-        read_everything(self._ground, {self.topic(topic): topic.partitions for topic in topics}, isolations)
-
-    def dump_replicas(self, topic: Topic) -> None:
-        """Write every replica's log of the topic, batch by batch, into the history (DumpLogSegments)."""
-        name = self.topic(topic)
-        for view in self._sight.views(self.topic(topic)):
-            for broker in view.replicas:
-                dump_replicas(self._ground, name, view.partition, broker)
+        with self._back.waiting("the final read", STAGE_LIMIT_S):
+            read_everything(
+                self._ground, {self.topic(topic): topic.partitions for topic in topics}, isolations
+            )
 
     def close(self) -> None:
         """End clients, undo faults that a failed scenario left, stop observing, delete the topics."""

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from ktrial.cluster.embedded import EmbeddedCluster, PartitionView
 
 NEWS_LIMIT_S = 10.0
+SET_FOR_TOPIC = 1  # DescribeConfigs: where a value comes from
+CHECK_INTERVAL = "log.retention.check.interval.ms"
+LIFETIME = frozenset(
+    {
+        "cleanup.policy",
+        "delete.retention.ms",
+        "file.delete.delay.ms",
+        "message.timestamp.type",
+        "min.compaction.lag.ms",
+        "retention.bytes",
+        "retention.ms",
+        "segment.ms",
+    }
+)
+"""Settings that decide how long a record stays."""
 Seen = tuple[bool, str]
 """Whether a condition has come, and what is seen of it now."""
 
@@ -40,6 +55,19 @@ class Sight:
 
         await_condition(f"news of {topic}/{partition}", told, NEWS_LIMIT_S)
         return found[0]
+
+    def settings(self, topic: str) -> dict[str, str]:
+        """Return what is set for a topic, and whatever holds for it of what retention and compaction go by."""
+        with suppress(wire.Unanswered):
+            answer = self._cluster.ask(wire.describe_configs(wire.TOPIC_RESOURCE, topic), timeout_s=2.0)
+            told = {
+                str(each.name): str(each.value)
+                for each in answer.results[0].configs or ()
+                if each.value is not None and (each.config_source == SET_FOR_TOPIC or each.name in LIFETIME)
+            }
+            interval = self._cluster.spec.broker_settings().get(CHECK_INTERVAL)
+            return told | ({CHECK_INTERVAL: interval} if told and interval else {})
+        return {}
 
     def log_end(self, topic: str) -> int:
         """Return how many records the leaders' logs hold, acknowledged or not."""

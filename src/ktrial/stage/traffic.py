@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 from ktrial.errors import WaitTimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ktrial.clients.handle import Client
 
 SEND_LIMIT_S = 60.0
 MOST_LOAD = 200_000
 LOOK_S = 0.02
+AwaitSeen = Callable[[str, Callable[[], tuple[bool, str]], float], None]
+"""How the stage waits: what for, whether it has come and what is seen of it, at most how many seconds."""
 
 
 class Await(Enum):
@@ -39,12 +42,14 @@ class ProducerHandle:
         topic: str,
         take_ids: Callable[[int], int],
         log_end: Callable[[], int],
+        await_seen: AwaitSeen,
     ) -> None:
-        """Send to `topic`; `log_end` tells how many records its leaders' logs hold."""
+        """Send to `topic`; `log_end` tells how many records its leaders' logs hold; `await_seen` is how to wait."""
         self._client = client
         self._topic = topic
         self._take_ids = take_ids
         self._log_end = log_end
+        self._await_seen = await_seen
 
     @property
     def actor(self) -> str:
@@ -77,6 +82,14 @@ class ProducerHandle:
                 f"{count} records in the leaders' logs", lambda: self._log_end() - before, count, limit_s
             )
         return range(first, first + count)
+
+    def deletes(self, keys: Sequence[str], limit_s: float = SEND_LIMIT_S) -> range:
+        """Send a tombstone (a record without a value) for each key, wait for their outcomes, return their ids."""
+        first = self._take_ids(len(keys))
+        work = self._work(first, len(keys), keys=list(keys), tombstones=True)
+        self._client.ask("send", **work).reply(limit_s)
+        self.await_outcomes(limit_s)
+        return range(first, first + len(keys))
 
     @contextmanager
     def load(
@@ -122,14 +135,12 @@ class ProducerHandle:
         return {"topic": self._topic, "first_id": first, "count": count, **more}
 
     def _await(self, awaited: str, seen: Callable[[], int], wanted: int, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
-        while (now := seen()) < wanted:
+        def come() -> tuple[bool, str]:
             self._client.check_alive()
-            if time.monotonic() > deadline:
-                raise WaitTimedOut(
-                    f"{awaited} of {self.actor}", limit_s, f"{now} of {wanted}; {self.tally()}"
-                )
-            time.sleep(LOOK_S)
+            now = seen()
+            return now >= wanted, f"{now} of {wanted}; {self.tally()}"
+
+        self._await_seen(f"{awaited} of {self.actor}", come, limit_s)
 
 
 class ConsumerHandle:
