@@ -32,6 +32,13 @@ SHORTENED: Mapping[str, str] = {
     "log.segment.delete.delay.ms": "1000",
     # waits for more members before a group's first assignment (default 3000)
     "group.initial.rebalance.delay.ms": "0",
+    # the shortest session that a classic member may ask for (default 6000)
+    "group.min.session.timeout.ms": "1000",
+    # KIP-848: how often a member reports, and after which silence it is out (defaults 5000 and 45000, also the minima)
+    "group.consumer.min.heartbeat.interval.ms": "200",
+    "group.consumer.heartbeat.interval.ms": "300",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
 }
 """Timers made shorter than Kafka's defaults."""
 

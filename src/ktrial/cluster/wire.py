@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kio.index import load_response_from_request
 from kio.schema.api_versions.v3 import request as versions
+from kio.schema.consumer_group_describe.v0 import request as consumer_group
 from kio.schema.create_topics.v7 import request as create
 from kio.schema.delete_topics.v6 import request as delete
 from kio.schema.describe_cluster.v1 import request as cluster
 from kio.schema.describe_configs.v4 import request as configs
+from kio.schema.describe_groups.v5 import request as classic_group
 from kio.schema.describe_topic_partitions.v0 import request as partitions
 from kio.schema.find_coordinator.v4 import request as coordinator
 from kio.schema.list_offsets.v7 import request as offsets
-from kio.schema.types import BrokerId, TopicName
+from kio.schema.offset_fetch.v8 import request as committed
+from kio.schema.types import BrokerId, GroupId, TopicName
 from kio.serial import entity_reader, entity_writer
 from kio.static.primitive import i8, i16, i32, i32Timedelta, i64
 
@@ -175,6 +178,26 @@ def api_versions() -> Any:
 def find_coordinator(group: str) -> Any:
     """Ask which broker coordinates a consumer group."""
     return coordinator.FindCoordinatorRequest(key_type=i8(0), coordinator_keys=(group,))
+
+
+def describe_classic_group(group: str) -> Any:
+    """Ask the coordinator for a group's state and members; a KIP-848 group is answered as unknown or dead."""
+    return classic_group.DescribeGroupsRequest(groups=(GroupId(group),), include_authorized_operations=False)
+
+
+def describe_consumer_group(group: str) -> Any:
+    """Ask the coordinator for a KIP-848 group's state, epochs and members."""
+    return consumer_group.ConsumerGroupDescribeRequest(
+        group_ids=(GroupId(group),), include_authorized_operations=False
+    )
+
+
+def fetch_committed(group: str, topic: str, partitions: int) -> Any:
+    """Ask the coordinator what a group has committed of partitions 0 to `partitions - 1` of a topic."""
+    indexes = tuple(i32(index) for index in range(partitions))
+    asked = committed.OffsetFetchRequestTopics(name=TopicName(topic), partition_indexes=indexes)
+    of_group = committed.OffsetFetchRequestGroup(group_id=GroupId(group), topics=(asked,))
+    return committed.OffsetFetchRequest(groups=(of_group,), require_stable=False)
 
 
 def _timedelta_ms(milliseconds: int) -> i32Timedelta:

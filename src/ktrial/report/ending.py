@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ktrial.verdict import Language
 
 
+MEGABYTE = 1_000_000
+
+
 def show_ending(result: RunResult, screen: Screen, language: Language) -> None:
     """Print the end of a run to the screen."""
     _by_hand(result, screen, language)
@@ -27,6 +30,9 @@ def show_ending(result: RunResult, screen: Screen, language: Language) -> None:
         score = f"{word('your score', language)}: {result.score['right']} / {result.score['of']}"
         screen.result((score, "bold"))
     screen.result((f"{word('run folder', language)}: {_near(result.folder)}", ""), whole=True)
+    if result.disk_bytes:
+        disk = f"{word('disk', language)}: {result.disk_bytes / MEGABYTE:.0f} MB"
+        screen.result((disk, ""))
     if result.interrupted:
         screen.remark((word("interrupted", language), "bold yellow"))
 
