@@ -49,6 +49,7 @@ class Partition:
     topic: str
     number: int
     sentinel: int = -1
+    log_start: int = 0
     log_end: int = -1
     last_stable: int = -1
     position: dict[str, int] = field(default_factory=dict)
@@ -141,7 +142,7 @@ class FinalReader:
         """Take the log's end, which lies behind the sentinel, and the last stable offset once it has caught up."""
         patience = time.monotonic() + self._stable_limit_s
         while partition.log_end <= partition.sentinel:
-            partition.log_end = self._watermarks(scouts[UNCOMMITTED], partition)[1]
+            partition.log_start, partition.log_end = self._watermarks(scouts[UNCOMMITTED], partition)
         while True:
             partition.last_stable = self._watermarks(scouts[COMMITTED], partition)[1]
             if partition.last_stable > partition.sentinel or time.monotonic() > patience:
@@ -167,9 +168,10 @@ class FinalReader:
     def _read_all(self, isolation: str) -> None:
         consumer = self._consumer(isolation)
         intake = Intake(self._journal, isolation, None)
+        # From the offset itself: asking for "the beginning" costs half a second while no leader is known.
         places = [
-            TopicPartition(topic, number, -2) for topic, number in self.partitions
-        ]  # -2: the log's start
+            TopicPartition(topic, number, each.log_start) for (topic, number), each in self.partitions.items()
+        ]
         consumer.assign(places)
         last_seen = ""
         while behind := [each for each in self.partitions.values() if not self._through(each, isolation)]:
