@@ -55,7 +55,9 @@ class Way:
             return cls("handed-out" if _is_on(settings.get("enable.auto.offset.store", True)) else "stored")
         name, every = told.get("when"), told.get("every", 0)
         if name not in WAYS or type(every) is not int or every < 0:
-            raise UsageProblem(f"Nobody can commit like this: {told!r}.", mend=f"The ways are {', '.join(WAYS)}.")
+            raise UsageProblem(
+                f"Nobody can commit like this: {told!r}.", mend=f"The ways are {', '.join(WAYS)}."
+            )
         return cls(name, every)
 
     @property

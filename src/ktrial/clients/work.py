@@ -80,11 +80,11 @@ class Work:
 
     def rest(self) -> bool:
         """Stay here as long as it is halted; return False when it was closed meanwhile."""
-        if self._halt_after is None or self.done < self._halt_after:
+        if not self._halted():
             return True
         self._channel.event("halted", processed=self.done)
         with self._changed:
-            while self._halt_after is not None and not self._closing.is_set():
+            while self._halted() and not self._closing.is_set():
                 self._changed.wait(LOOK_S)
         return not self._closing.is_set()
 
@@ -102,6 +102,9 @@ class Work:
     def make_busy(self, ms: float) -> None:
         """Let the next record take `ms` milliseconds."""
         self._busy_ms = ms
+
+    def _halted(self) -> bool:
+        return self._halt_after is not None and self.done >= self._halt_after
 
     def _take_time(self, message: Message) -> None:
         busy_ms, self._busy_ms = self._busy_ms, 0.0

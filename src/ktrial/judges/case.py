@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ktrial.judges.ledger import Ledger
+from ktrial.judges.policies import Policies
+from ktrial.judges.starts import Starts
 from ktrial.judges.witness import Witness
 
 if TYPE_CHECKING:
@@ -23,6 +25,16 @@ class Case:
     def ledger(self) -> Ledger:
         """What became of every record."""
         return Ledger(self.history)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """How long records may stay."""
+        return Policies(self.history)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Where logs started, and when."""
+        return Starts(self.history)
 
     @cached_property
     def witness(self) -> Witness:

@@ -51,7 +51,7 @@ def _measured(case: Case, gone: Absent) -> dict[str, object]:
         "unknown_not_in_log": gone.unknown - gone.unknown_in_log,
         "unacknowledged": gone.unacknowledged,
         "read": case.ledger.final_reads,
-        "lost": gone.lost.size + gone.lost_tail.size,
+        "lost": _lost(gone),
         "duplicates": int(case.ledger.repeated.size),
         "missing": int(gone.missing.size),
     }
@@ -59,6 +59,7 @@ def _measured(case: Case, gone: Absent) -> dict[str, object]:
         "unseen": gone.unseen.size + gone.missing_unseen,
         "below_log_start": gone.below_start,
         "aborted": gone.aborted,
+        "compacted_away": gone.compacted,
     }
     return measured | {name: count for name, count in seldom.items() if count}
 
@@ -77,12 +78,27 @@ def _held(gone: Absent) -> Text:
 
 
 def _losses(case: Case, gone: Absent) -> list[Found]:
-    lost = gone.lost.size + gone.lost_tail.size
-    return [
+    lost = _lost(gone)
+    found = [
         _loss(case, kind, rows, (_gone(lost, gone), _gone(rows.size, gone)))
         for kind, rows in (("lost", gone.lost), ("lost_tail", gone.lost_tail))
         if rows.size
     ]
+    if gone.latest_missing.size:
+        said = _latest_gone(gone.latest_missing.size)
+        found.append(_loss(case, "latest_missing", gone.latest_missing, (said, said)))
+    return found
+
+
+def _lost(gone: Absent) -> int:
+    return gone.lost.size + gone.lost_tail.size + gone.latest_missing.size
+
+
+def _latest_gone(count: int) -> Text:
+    return Text(
+        ko=f"키 {count}개의 마지막 값이 압축된 로그에서 사라졌습니다.",
+        en=f"The latest value of {count} {'key is' if count == 1 else 'keys is'} gone from a compacted log.",
+    )
 
 
 def _gone(count: int, gone: Absent) -> Text:

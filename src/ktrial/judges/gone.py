@@ -1,7 +1,8 @@
 """Which records are not in the log, and which of those may be called lost.
 
 A gap in offsets is not a loss; a loss is a known acknowledged id that is nowhere in a log which was read past the
-offset it was acknowledged at, and which still starts at or before it.
+offset it was acknowledged at, and which still starts at or before it. On a compacted topic it must also be the latest
+of its key, and is called `latest_missing` then.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from ktrial.judges.ledger import (
     NO_FATE,
     topic_places,
 )
+from ktrial.judges.policies import Policies
+from ktrial.judges.successors import excuses, silently_compacted
 from ktrial.verdict import MAX_EXAMPLES
 
 if TYPE_CHECKING:
@@ -47,8 +50,10 @@ class Absent:
     in_log: int = 0
     below_start: int = 0
     aborted: int = 0
+    compacted: int = 0
     lost: NDArray[np.int64] = field(default_factory=lambda: joined([]))  # rows
     lost_tail: NDArray[np.int64] = field(default_factory=lambda: joined([]))  # rows
+    latest_missing: NDArray[np.int64] = field(default_factory=lambda: joined([]))  # rows, of compacted topics
     unseen: NDArray[np.int64] = field(default_factory=lambda: joined([]))  # rows
     missing: NDArray[np.int64] = field(default_factory=lambda: joined([]))  # positions, unacknowledged
     missing_unseen: int = 0
@@ -105,13 +110,18 @@ def _sort_out(ledger: Ledger, tally: Absent, gone: NDArray[np.int64]) -> None:
     beyond = seen & (offsets >= ends.log_end[places])
     hidden = seen & ~beyond & (offsets >= ends.reached[places])
     aborted, undecided = _transactions(ledger, gone, places)
-    excused = below | aborted
-    unseen = (~seen | hidden | undecided) & ~excused
+    cleaned = excuses(ledger, Policies(ledger.history), gone)
+    compacted = cleaned.compacted & seen & ~beyond & ~hidden
+    excused = below | aborted | compacted
+    unseen = (~seen | hidden | undecided | cleaned.undecided) & ~excused
+    inside = seen & ~beyond & ~excused & ~unseen
     tally.below_start = int(below.sum())
     tally.aborted = int((aborted & ~below).sum())
+    tally.compacted = int((compacted & ~below & ~aborted).sum())
     tally.unseen = rows[unseen]
     tally.lost_tail = rows[beyond & ~excused & ~unseen]
-    tally.lost = rows[seen & ~beyond & ~excused & ~unseen]
+    tally.latest_missing = rows[inside & cleaned.latest]
+    tally.lost = rows[inside & ~cleaned.latest]
 
 
 def _transactions(
@@ -146,7 +156,9 @@ def _sort_out_silent(ledger: Ledger, tally: Absent, silent: NDArray[np.int64]) -
         if all(ends.known[place] and ends.log_start[place] <= 0 for place in places)
     ]
     read = np.isin(codes, whole) & (call_rows >= 0)
-    tally.missing = silent[read]
+    compacted = silently_compacted(ledger, Policies(ledger.history), silent)
+    tally.compacted += int((read & compacted).sum())
+    tally.missing = silent[read & ~compacted]
     tally.missing_unseen = int((~read).sum())
 
 

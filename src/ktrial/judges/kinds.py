@@ -46,6 +46,11 @@ KINDS: Final = {
         Kind("overtaken", Weight.ALWAYS),
         Kind("out_of_order_read", Weight.CLAIMED),
         Kind("key_split", Weight.NUMBER),
+        Kind("expired_early", Weight.ALWAYS),
+        Kind("not_expired", Weight.ALWAYS),
+        Kind("latest_missing", Weight.ALWAYS),
+        Kind("stale_survivor", Weight.ALWAYS),
+        Kind("resurrected", Weight.ALWAYS),
         Kind("skipped", Weight.ALWAYS),
         Kind("rewound", Weight.ALWAYS),
         Kind("unread", Weight.CLAIMED),
@@ -56,7 +61,7 @@ KINDS: Final = {
         Kind("cheaper_than_claimed", Weight.CLAIMED, timely=True),
     )
 }
-SAFETY: Final = frozenset({"lost", "lost_tail", "overwritten", "phantom", "failed_but_visible"})
+SAFETY: Final = frozenset({"lost", "lost_tail", "overwritten", "phantom", "failed_but_visible", "latest_missing"})
 BREAKS_ANYWAY: Final = frozenset(name for name, kind in KINDS.items() if kind.weight is Weight.ALWAYS)
 TIMELY: Final = frozenset(name for name, kind in KINDS.items() if kind.timely)
 _NEEDS_ACTORS: Final = "cheaper_than_claimed"  # says nothing without the names of those that are compared

@@ -6,6 +6,7 @@ dies by itself: each makes that one setting inconclusive, with its reason, and t
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """How many settings share a cluster at the same time; mostly they wait for timers of Kafka's."""
-MOST_CLUSTERS = 3
+MOST_CLUSTERS = 3  # and no more than processors: booting and restarting them is work
 CLUSTER_BYTES = 2_000_000_000
 """Memory that must be free for each cluster (one takes about 1 GB)."""
 
@@ -79,7 +80,7 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
         player = Player(session, folder, options.seed, overrides, feed)
         house = _House(player, announcer, runtime, booted)
         room = psutil.virtual_memory().available // CLUSTER_BYTES
-        clusters = max(1, min(MOST_CLUSTERS, room))
+        clusters = max(1, min(MOST_CLUSTERS, room, os.cpu_count() or 1))
         house.through(scheduled(jobs, side_by_side=options.side_by_side, clusters=clusters))
     except KeyboardInterrupt:
         interrupted = True

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from ktrial.cluster.topology import ClusterSpec
 from ktrial.stage.topic import Topic
 from ktrial.stage.traffic import ACKNOWLEDGED, APPENDED, NOTHING, Await
+from ktrial.stage.work import Commits, Work
 
 if TYPE_CHECKING:
     from ktrial.stage.scene import Stage
 
-__all__ = ["ACKNOWLEDGED", "APPENDED", "NOTHING", "Await", "ClusterSpec", "Stage", "Topic"]
+__all__ = ["ACKNOWLEDGED", "APPENDED", "NOTHING", "Await", "ClusterSpec", "Commits", "Stage", "Topic", "Work"]
 
 
 def __getattr__(name: str) -> object:

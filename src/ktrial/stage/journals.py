@@ -23,8 +23,12 @@ class Notebook:
 
     def note(self, op: str, outcome: str, **fields: object) -> None:
         """Write one operation down, now."""
+        self.note_at(time.monotonic_ns(), op, outcome, **fields)
+
+    def note_at(self, t: int, op: str, outcome: str, **fields: object) -> None:
+        """Write one operation down that happened at `t`, in ns of the monotonic clock."""
         with self._lock:
-            self._journal.note(op, outcome, t=time.monotonic_ns(), **fields)
+            self._journal.note(op, outcome, t=t, **fields)
 
     def close(self) -> None:
         """Close the files."""

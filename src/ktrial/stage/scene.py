@@ -14,6 +14,7 @@ from ktrial.cluster.topology import CONTROLLER_ID
 from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
 from ktrial.stage.backstage import WAIT_LIMIT_S, Backstage
 from ktrial.stage.final import read_everything
+from ktrial.stage.groups import Groups
 from ktrial.stage.logs import Logs
 from ktrial.stage.tools import Tools
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
@@ -41,6 +42,7 @@ class Stage:
         self._sight = self._back.sight
         self.tools = Tools(ground, self.topic)
         self.logs = Logs(self._back)
+        self.groups = Groups(self._back)
 
     # ---- topics and roles
 
@@ -302,6 +304,7 @@ class Stage:
 
     def close(self) -> None:
         """End clients, undo faults that a failed scenario left, stop observing, delete the topics."""
+        self.groups.close()
         for client in self._back.clients:
             client.close(limit_s=5.0)
         for injected in reversed(self._faults[:]):

@@ -81,9 +81,16 @@ class Sight:
         ends, marks = [], []
         for view in self.views(topic):
             ends.append(jmx.log_end_offset(self._cluster.nodes[view.leader], topic, view.partition))
-            answer = self._cluster.ask(wire.list_latest(topic, view.partition), brokers=[view.leader])
-            marks.append(int(answer.topics[0].partitions[0].offset))
+            marks.append(self._asked_end(view))
         return bool(ends) and ends == marks, f"log ends {ends}, high watermarks {marks}"
+
+    def high_watermark(self, topic: str, partition: int) -> int:
+        """Return the end offset that consumers see. Raises wire.Unanswered, or WaitTimedOut when nobody leads."""
+        return self._asked_end(self.partition(topic, partition))
+
+    def _asked_end(self, view: PartitionView) -> int:
+        answer = self._cluster.ask(wire.list_latest(view.topic, view.partition), brokers=[view.leader])
+        return int(answer.topics[0].partitions[0].offset)
 
     def is_under_replicated(self, leader: int, topic: str, *, wanted: bool) -> Seen:
         """Whether the leader's JMX says of partition 0 what is wanted: that it is under-replicated, or not."""
