@@ -208,7 +208,10 @@ MUTATIONS: dict[str, tuple[Callable[[Playing], None], ...]] = {
     "refused": (refused,),
     "stalled": (stalled,),
 }
-ELSEWHERE = {"out_of_order_read", "unread", "cheaper_than_claimed"}
+ELSEWHERE = {
+    "out_of_order_read", "unread", "cheaper_than_claimed", "expired_early", "not_expired", "latest_missing",
+    "stale_survivor", "resurrected",
+}  # fmt: skip
 PLANTED = [(kind, plant) for kind, plants in MUTATIONS.items() for plant in plants]
 
 

@@ -39,6 +39,8 @@ SHORTENED: Mapping[str, str] = {
     "group.consumer.heartbeat.interval.ms": "300",
     "group.consumer.min.session.timeout.ms": "1000",
     "group.consumer.session.timeout.ms": "6000",
+    # KIP-848: the shortest time between two assignments (default 1000)
+    "group.consumer.assignment.interval.ms": "100",
 }
 """Timers made shorter than Kafka's defaults."""
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ktrial.judges.ledger import Ledger
+from ktrial.judges.owners import Owners
 from ktrial.judges.policies import Policies
 from ktrial.judges.starts import Starts
 from ktrial.judges.witness import Witness
@@ -25,6 +26,11 @@ class Case:
     def ledger(self) -> Ledger:
         """What became of every record."""
         return Ledger(self.history)
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Who owned which partition when, in groups."""
+        return Owners.of(self.history, self.witness)
 
     @cached_property
     def policies(self) -> Policies:

@@ -130,7 +130,8 @@ def _overdue(case: Case, log: pl.DataFrame) -> pl.DataFrame:
             visits.filter(pl.col("second") > pl.col("first"))
             .join(sent, on=PLACE)
             .filter(
-                (pl.col("again") >= pl.col("seen") + stays + NS_PER_MS) & (pl.col("reached") < pl.col("second"))
+                (pl.col("again") >= pl.col("seen") + stays + NS_PER_MS)
+                & (pl.col("reached") < pl.col("second"))
             )
         )
         passed = late.group_by(PLACE).agg(passed=pl.col("first").max())
@@ -142,7 +143,9 @@ def _overdue(case: Case, log: pl.DataFrame) -> pl.DataFrame:
 def _back(case: Case, log: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return old values in the log that had gone before, or whose key was deleted by a tombstone that has gone."""
     compacted = pl.col("topic").cast(pl.String).is_in(list(case.policies.compacted))
-    newest = known.filter(compacted).group_by(KEYED).agg(pl.all().sort_by("offset").last().name.suffix("_newest"))
+    newest = (
+        known.filter(compacted).group_by(KEYED).agg(pl.all().sort_by("offset").last().name.suffix("_newest"))
+    )
     older = log.join(newest, on=KEYED).filter(pl.col("offset") < pl.col("offset_newest"))
     there = log.select(*PLACE, offset_newest="offset")
     deleted = older.filter(pl.col("tombstone_newest")).join(there, on=(*PLACE, "offset_newest"), how="anti")
@@ -159,7 +162,9 @@ def _ends(case: Case) -> pl.DataFrame:
     ends = case.history.ends.sort("t").with_columns(
         reached=pl.when(committed).then("last_stable").otherwise("log_end")
     )
-    return ends.filter(pl.col("isolation").to_physical() == pl.col("isolation").to_physical().min().over(PLACE))
+    return ends.filter(
+        pl.col("isolation").to_physical() == pl.col("isolation").to_physical().min().over(PLACE)
+    )
 
 
 def _missed_before(case: Case, older: pl.DataFrame) -> pl.DataFrame:
@@ -169,7 +174,7 @@ def _missed_before(case: Case, older: pl.DataFrame) -> pl.DataFrame:
     earlier = ends.filter(pl.col("t") < pl.col("t").max().over(PLACE))
     reads = case.history.reads.join(older.select("id").unique(), on="id", how="semi").sort("t")
     found = reads.join_asof(
-        ends.select(*who, "turn", ended="t"), left_on="t", right_on="ended", by=who, strategy="forward"
+        ends.select(*who, "turn", ended="t"), left_on="t", right_on="ended", by=who, strategy="forward", check_sortedness=False
     )
     return (
         older.join(earlier.select(*PLACE, "turn", "log_start", "reached"), on=PLACE)
@@ -218,7 +223,7 @@ def _held(log: pl.DataFrame, known: pl.DataFrame) -> Text:
     )
 
 
-def _examples(case: Case, rows: pl.DataFrame) -> tuple[dict[str, object], ...]:
+def _examples(rows: pl.DataFrame) -> tuple[dict[str, object], ...]:
     shown = rows.head(MAX_EXAMPLES).with_columns(pl.col("topic", "key").cast(pl.String))
     return tuple(shown.select(_SHOWN).iter_rows(named=True))
 
@@ -242,7 +247,7 @@ def _stale_found(case: Case, stale: pl.DataFrame) -> Found:
         ko=f"정리되었어야 할 옛 메시지 {count}개가 활성 세그먼트 밖에 남아 있습니다.",
         en=f"{count} old {'record is' if count == 1 else 'records are'} left that should have been compacted away.",
     )
-    examples = _examples(case, stale)
+    examples = _examples(stale)
     return Found("stale_survivor", count, examples, headline, _evidence(case, examples))
 
 
@@ -252,5 +257,5 @@ def _back_found(case: Case, back: pl.DataFrame) -> Found:
         ko=f"사라졌던 옛 값 {count}개가 되살아났습니다.",
         en=f"{count} old {'value has' if count == 1 else 'values have'} come back.",
     )
-    examples = _examples(case, back)
+    examples = _examples(back)
     return Found("resurrected", count, examples, headline, _evidence(case, examples))

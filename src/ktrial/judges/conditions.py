@@ -95,7 +95,8 @@ def _fault_doubts(case: Case, fault: Fault, read_ns: int | None) -> list[Doubt]:
                 )
             )
         )
-    if fault.healed_ns is None or (read_ns is not None and fault.healed_ns > read_ns):
+    healed = fault.healed_ns is not None and (read_ns is None or fault.healed_ns <= read_ns)
+    if not healed and not _is_dead_client(case, fault):
         doubts.append(
             Doubt(
                 Text(
@@ -105,6 +106,14 @@ def _fault_doubts(case: Case, fault: Fault, read_ns: int | None) -> list[Doubt]:
             )
         )
     return doubts
+
+
+def _is_dead_client(case: Case, fault: Fault) -> bool:
+    """Return whether the fault killed a client: nobody heals that, and a dead client disturbs no final read."""
+    return fault.name == "kill" and any(
+        not frame.filter(pl.col("actor") == fault.target).is_empty()
+        for frame in (case.history.members, case.history.processed, case.history.calls, case.history.txns)
+    )
 
 
 def _deaths(case: Case) -> list[Doubt]:

@@ -71,6 +71,13 @@ def _held(gone: Absent) -> Text:
             ko=f"보낸 메시지 {gone.unacknowledged}개 중 {there}개가 로그에 있습니다.",
             en=f"{there} of {gone.unacknowledged} records sent are in the log.",
         )
+    if gone.below_start or gone.compacted:
+        return Text(
+            ko=f"승인된 메시지 {gone.acknowledged}개 중 잃은 것은 없습니다"
+            f"(보존 기간이 지나 삭제 {gone.below_start}개, 압축 정리 {gone.compacted}개).",
+            en=f"None of {gone.acknowledged} acknowledged records is lost"
+            f" ({gone.below_start} were taken by retention, {gone.compacted} by compaction).",
+        )
     return Text(
         ko=f"승인된 메시지 {gone.acknowledged}개 중 사라진 것은 없습니다.",
         en=f"None of {gone.acknowledged} acknowledged records is gone.",
@@ -97,7 +104,8 @@ def _lost(gone: Absent) -> int:
 def _latest_gone(count: int) -> Text:
     return Text(
         ko=f"키 {count}개의 마지막 값이 압축된 로그에서 사라졌습니다.",
-        en=f"The latest value of {count} {'key is' if count == 1 else 'keys is'} gone from a compacted log.",
+        en=f"The latest {'value of 1 key is' if count == 1 else f'values of {count} keys are'} gone"
+        " from a compacted log.",
     )
 
 

@@ -54,6 +54,13 @@ KINDS: Final = {
         Kind("skipped", Weight.ALWAYS),
         Kind("rewound", Weight.ALWAYS),
         Kind("unread", Weight.CLAIMED),
+        Kind("double_owned", Weight.ALWAYS),
+        Kind("unassigned", Weight.ALWAYS),
+        Kind("unowned", Weight.NUMBER, timely=True),
+        Kind("idle_member", Weight.NUMBER),
+        Kind("taken_away", Weight.NUMBER, timely=True),
+        Kind("stopped_needlessly", Weight.NUMBER),
+        Kind("rebalanced", Weight.CLAIMED, timely=True),
         Kind("isr_shrank", Weight.NUMBER, timely=True),
         Kind("replicas_differ", Weight.ALWAYS),
         Kind("stalled", Weight.NUMBER, timely=True),
@@ -61,7 +68,9 @@ KINDS: Final = {
         Kind("cheaper_than_claimed", Weight.CLAIMED, timely=True),
     )
 }
-SAFETY: Final = frozenset({"lost", "lost_tail", "overwritten", "phantom", "failed_but_visible", "latest_missing"})
+SAFETY: Final = frozenset(
+    {"lost", "lost_tail", "overwritten", "phantom", "failed_but_visible", "latest_missing"}
+)
 BREAKS_ANYWAY: Final = frozenset(name for name, kind in KINDS.items() if kind.weight is Weight.ALWAYS)
 TIMELY: Final = frozenset(name for name, kind in KINDS.items() if kind.timely)
 _NEEDS_ACTORS: Final = "cheaper_than_claimed"  # says nothing without the names of those that are compared

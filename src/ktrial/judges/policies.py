@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 POLICY = "cleanup.policy"
 NS_PER_MS = 1_000_000
+FOREVER_NS = 2**61
+"""Longer than anything lasts, with room to add times to it."""
 
 
 class Policies:
@@ -50,7 +52,16 @@ class Policies:
     def longest_ns(self, topic: str, name: str) -> int | None:
         """Return the largest value of a setting in ms, as ns; None where it was not always noted."""
         values = self.numbers(topic, name)
-        return max(values) * NS_PER_MS if values else None
+        return _ns(max(values)) if values else None
+
+    def shortest_ns(self, topic: str, name: str) -> int | None:
+        """Return the smallest value of a setting in ms, as ns; None where it was not always noted. -1 is forever."""
+        values = self.numbers(topic, name)
+        return min(map(_ns, values)) if values else None
+
+
+def _ns(milliseconds: int) -> int:
+    return FOREVER_NS if milliseconds < 0 else min(milliseconds * NS_PER_MS, FOREVER_NS)
 
 
 def _is_whole(text: str) -> bool:

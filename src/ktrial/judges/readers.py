@@ -3,7 +3,8 @@
 An incarnation is one actor on one partition under one isolation level, until its `end`. Readers in groups are left
 out: rebalances move their positions legally. Reads with the same `t` have no order. Known are the records that any
 reader found under the same isolation level (under any, in a history without transactions): gaps that nobody ever saw
-filled are markers, aborted or compacted records. Counts are of jumps.
+filled are markers, aborted or compacted records, and so are, on compacted topics, records that are gone in the end.
+What retention may have taken before a read is not missed by it. Counts are of jumps.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Continuity:
         steps = np.where(same, addresses[1:] - addresses[:-1], 1)
         back = np.flatnonzero(steps <= 0)
         rewound = Jumps(rows[back], rows[back + 1], addresses[back] - addresses[back + 1])
-        skipped = _over_known(ledger, rows, addresses, np.flatnonzero(steps > 1))
+        skipped = _over_known(case, rows, addresses, np.flatnonzero(steps > 1))
         return Findings(
             {"skipped": skipped.after.size, "rewound": rewound.after.size},
             (_skipped(case, skipped), _rewound(case, rewound)),
@@ -121,27 +122,66 @@ def _addresses(ledger: Ledger, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _over_known(
-    ledger: Ledger, rows: NDArray[np.int64], addresses: NDArray[np.int64], gaps: NDArray[np.int64]
+    case: Case, rows: NDArray[np.int64], addresses: NDArray[np.int64], gaps: NDArray[np.int64]
 ) -> Jumps:
-    """Return those of the gaps in which a record is known."""
+    """Return those of the gaps in which a record is known that was there to be read."""
+    ledger = case.ledger
     levels = ledger.seen["isolation"].take(rows[gaps + 1])
     found = np.zeros(gaps.size, np.int64)
+    ends = addresses[gaps + 1]
+    starts = np.minimum(np.maximum(addresses[gaps] + 1, _taken(case, rows[gaps + 1])), ends)
     for level in np.unique(levels):
         ours = levels == level
-        below = _known_below(ledger, None if ledger.history.txns.is_empty() else int(level))
-        found[ours] = below[addresses[gaps[ours] + 1]] - below[addresses[gaps[ours]] + 1]
+        below = _known_below(case, None if ledger.history.txns.is_empty() else int(level))
+        found[ours] = below[ends[ours]] - below[starts[ours]]
     gaps, found = gaps[found > 0], found[found > 0]
     return Jumps(rows[gaps], rows[gaps + 1], found)
 
 
-def _known_below(ledger: Ledger, level: int | None) -> NDArray[np.int64]:
-    """Return, for each address, how many addresses below it hold a record that was read."""
+def _taken(case: Case, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, for each read, the address below which retention may have taken everything by then."""
+    ledger, seen = case.ledger, case.ledger.seen
+    taken = np.zeros(rows.size, np.int64)
+    if not case.starts.moved:
+        return taken
+    places = ledger.places.of(seen["topic"].take(rows), seen["partition"].take(rows))
+    times = seen["t"].take(rows)
+    for (topic, partition), looks in case.starts.moved.items():
+        place = ledger.places.number(topic, partition)
+        ours = np.flatnonzero(places == place)
+        taken[ours] = ledger.places.addresses(places[ours], looks.taken_by(times[ours]))
+    return taken
+
+
+def _known_below(case: Case, level: int | None) -> NDArray[np.int64]:
+    """Return, for each address, how many addresses below it hold a record that was read.
+
+    Of compacted topics only what is still there in the end counts: the rest may have gone before a reader came.
+    """
+    ledger, seen = case.ledger, case.ledger.seen
+    compacted = np.isin(ledger.places.topics, case.policies.compacted)
     known = np.zeros(ledger.places.cells + 1, dtype=bool)
-    for piece in pieces(ledger.history.reads.height):
-        places = ledger.places.of(ledger.seen["topic"][piece], ledger.seen["partition"][piece])
-        addresses = ledger.places.addresses(places, ledger.seen["offset"][piece])
-        known[addresses if level is None else addresses[ledger.seen["isolation"][piece] == level]] = True
+    for piece in pieces(case.history.reads.height):
+        places = ledger.places.of(seen["topic"][piece], seen["partition"][piece])
+        addresses = ledger.places.addresses(places, seen["offset"][piece])
+        if level is not None:
+            ours = seen["isolation"][piece] == level
+            known[addresses[ours & _stays(case, piece, places, compacted)]] = True
+        elif compacted.any():
+            known[addresses[_stays(case, piece, places, compacted)]] = True
+        else:
+            known[addresses] = True
     return np.concatenate([[0], np.cumsum(known)])
+
+
+def _stays(
+    case: Case, piece: slice, places: NDArray[np.int64], compacted: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which reads show a record that nothing but a loss can take away before the end."""
+    seen = case.ledger.seen
+    final = case.ledger.ends.final(places, seen["actor"][piece], seen["isolation"][piece], seen["t"][piece])
+    stays: NDArray[np.bool_] = final | ~compacted[places]
+    return stays
 
 
 def _examples(case: Case, jumps: Jumps) -> list[dict[str, object]]:

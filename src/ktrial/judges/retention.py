@@ -16,6 +16,7 @@ import polars as pl
 from ktrial.judges.arrays import joined
 from ktrial.judges.claim import Findings, Found
 from ktrial.judges.places import code_of
+from ktrial.judges.policies import FOREVER_NS
 from ktrial.judges.witness import NS, first
 from ktrial.verdict import MAX_EXAMPLES, Doubt, Text
 
@@ -48,7 +49,7 @@ class Term:
 
         Others in its segment keep a record: at most all that follow it, and at most as long as segments grow.
         """
-        if self.grace_ns is None or self.least_ns == NEVER:
+        if self.grace_ns is None or self.least_ns == FOREVER_NS:
             return np.full(born.size, NEVER)
         youngest = born
         if self.segment_ns is not None and born.size:
@@ -109,9 +110,7 @@ class Retention:
         if self.retention_s is not None:
             topics = case.history.ends["topic"].unique().to_list()
             return dict.fromkeys(topics, Term(int(self.retention_s * NS), int(self.grace_s * NS)))
-        return {
-            topic: term for topic in case.policies.topics if (term := _term_of(case, topic)) is not None
-        }
+        return {topic: term for topic in case.policies.topics if (term := _term_of(case, topic)) is not None}
 
 
 def _term_of(case: Case, topic: str) -> Term | None:
@@ -120,16 +119,16 @@ def _term_of(case: Case, topic: str) -> Term | None:
     kept, sizes = (policies.numbers(topic, name) for name in ("retention.ms", "retention.bytes"))
     if not kept or not sizes or max(sizes) >= 0 or not policies.has(topic, "delete"):
         return None
-    if policies.numbers(topic, "message.timestamp.type"):
-        return None
-    least = min(NEVER if value < 0 else value * 1_000_000 for value in kept)
+    least = policies.shortest_ns(topic, "retention.ms")
+    assert least is not None
     waits = [
-        policies.longest_ns(topic, name) for name in ("log.retention.check.interval.ms", "file.delete.delay.ms")
+        policies.longest_ns(topic, name)
+        for name in ("log.retention.check.interval.ms", "file.delete.delay.ms")
     ]
     grace = None
     if len(set(kept)) == 1 and None not in waits:
         grace = sum(wait or 0 for wait in waits) + int(FINAL_READ_S * NS)
-    return Term(least, grace, policies.longest_ns(topic, "segment.ms") or NEVER // 4)
+    return Term(least, grace, policies.longest_ns(topic, "segment.ms") or FOREVER_NS)
 
 
 def _lives(case: Case, terms: dict[str, Term]) -> Iterator[tuple[Life, Term]]:
@@ -143,7 +142,7 @@ def _lives(case: Case, terms: dict[str, Term]) -> Iterator[tuple[Life, Term]]:
     born = (
         acked.select("id", "topic", "partition", "offset", acked="t")
         .join(case.history.calls.select("id", called="t"), on="id", how="left")
-        .with_columns(called=pl.coalesce("called", pl.lit(NEVER // 4)))
+        .with_columns(called=pl.coalesce("called", "acked"), told=pl.col("called").is_not_null())
         .sort("offset")
     )
     for (topic, partition), records in sorted(born.partition_by("topic", "partition", as_dict=True).items()):
@@ -153,8 +152,11 @@ def _lives(case: Case, terms: dict[str, Term]) -> Iterator[tuple[Life, Term]]:
 
 
 def _early(life: Life, term: Term) -> NDArray[np.bool_]:
-    ripe = NEVER if term.least_ns == NEVER else life.born("called") + term.least_ns - ROUNDING_NS
-    early: NDArray[np.bool_] = (life.gone_ns < NEVER) & (life.gone_ns < ripe)
+    """Say which records were gone too soon; of one whose call nobody noted, nobody knows how old it was."""
+    ripe = life.born("called") + term.least_ns - ROUNDING_NS
+    early: NDArray[np.bool_] = (
+        (life.gone_ns < ripe) & (life.gone_ns < NEVER) & life.records["told"].to_numpy()
+    )
     return early
 
 
@@ -166,7 +168,9 @@ def _late(life: Life, term: Term) -> NDArray[np.bool_]:
 def _measured(case: Case, lives: list[Life]) -> dict[str, object]:
     gone = [life.gone_ns < NEVER for life in lives]
     ages = joined([(life.gone_ns - life.born("called"))[out] for life, out in zip(lives, gone, strict=True)])
-    kept = joined([(life.still_ns - life.born("called"))[~out] for life, out in zip(lives, gone, strict=True)])
+    kept = joined(
+        [(life.still_ns - life.born("called"))[~out] for life, out in zip(lives, gone, strict=True)]
+    )
     measured: dict[str, object] = {"expired": ages.size, "kept": kept.size}
     if ages.size:
         measured |= {"youngest_gone_s": _seconds(ages.min()), "oldest_gone_s": _seconds(ages.max())}
@@ -259,7 +263,7 @@ def _early_found(case: Case, early: Chosen) -> Found:
     examples = _examples(case, early, gone=True)
     headline = Text(
         ko=f"메시지 {count}개가 보존 기간이 지나기 전에 사라졌습니다.",
-        en=f"{count} {'record was' if count == 1 else 'records were'} gone before {'its' if count == 1 else 'their'} time.",
+        en=f"{count} {'record was' if count == 1 else 'records were'} gone before the time was up.",
     )
     return Found("expired_early", count, examples, headline, _evidence(case, examples, gone=True))
 

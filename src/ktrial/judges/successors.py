@@ -60,10 +60,12 @@ def known_records(ledger: Ledger, topics: tuple[str, ...]) -> pl.DataFrame:
     Columns: id, topic, partition, offset, key, tombstone, called (null where nobody noted the call).
     """
     acked = ledger.history.completions.filter(
-        _is_in(topics), (pl.col("outcome") == "ok") & (pl.col("offset") >= 0) & pl.col("partition").is_not_null()
+        _is_in(topics),
+        (pl.col("outcome") == "ok") & (pl.col("offset") >= 0) & pl.col("partition").is_not_null(),
     ).select("id", *PLACE, "offset")
-    places = pl.concat([acked, final_log(ledger, topics).select("id", *PLACE, "offset")]).unique()
-    keys = final_log(ledger, topics).group_by("id").agg(read_key=pl.col("key").first())
+    log = final_log(ledger, topics)
+    places = pl.concat([acked, log.select("id", *PLACE, "offset")]).unique()
+    keys = log.group_by("id").agg(read_key=pl.col("key").first())
     calls = calls_of(ledger, topics).drop("topic")
     return (
         places.join(calls, on="id", how="left")
@@ -84,12 +86,12 @@ def excuses(ledger: Ledger, policies: Policies, gone: NDArray[np.int64]) -> Excu
     told = (
         missed.join(known, on="id")
         .join(newest, on=KEYED, how="left")
-        .join(_loose_tombstones(ledger, policies), on=("topic", "key"), how="left")
+        .join(_loose_tombstones(ledger, policies, known), on=("topic", "key"), how="left")
         .with_columns(
             followed=(pl.col("newest") > pl.col("offset")).fill_null(value=False),
             ripe=_ripe(ledger, policies),
         )
-        .with_columns(excused=pl.col("followed") | (pl.col("tombstone") & pl.col("ripe")))
+        .with_columns(excused=pl.col("followed") | (pl.col("tombstone") & pl.col("ripe") & pl.col("newest").is_not_null()))
         .group_by("turn")
         .agg(
             pl.col("excused").any(),
@@ -106,9 +108,7 @@ def excuses(ledger: Ledger, policies: Policies, gone: NDArray[np.int64]) -> Excu
     return Excuses(compacted, latest, undecided)
 
 
-def silently_compacted(
-    ledger: Ledger, policies: Policies, silent: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def silently_compacted(ledger: Ledger, policies: Policies, silent: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Say of records that nobody acknowledged, by their position, whether another of their key may have followed."""
     excused = np.zeros(silent.size, dtype=np.bool_)
     if policies.compacted:
@@ -121,20 +121,20 @@ def silently_compacted(
 
 
 def _ripe(ledger: Ledger, policies: Policies) -> pl.Expr:
-    """Return whether a tombstone may be gone: it was sent `delete.retention.ms` before the log was read, or nobody knows."""
+    """Return whether a tombstone may be gone: `delete.retention.ms` passed before the log was read, or nobody knows."""
     read_ns = ledger.history.ends["t"].max()
     ripe = pl.lit(value=False)
     for topic in policies.compacted:
-        values = policies.numbers(topic, "delete.retention.ms")
-        stays = min(values) * 1_000_000 if values else 0
+        stays = policies.shortest_ns(topic, "delete.retention.ms") or 0
         late = (pl.col("called").is_null() | (pl.col("called") + stays <= read_ns)).fill_null(value=True)
         ripe = pl.when(pl.col("topic") == topic).then(late).otherwise(ripe)
     return ripe
 
 
-def _loose_tombstones(ledger: Ledger, policies: Policies) -> pl.DataFrame:
+def _loose_tombstones(ledger: Ledger, policies: Policies, known: pl.DataFrame) -> pl.DataFrame:
     """Return topic and key of tombstones that may be in the log or not: they may have taken the key's value along."""
-    settled = ledger.history.completions.filter(pl.col("outcome").is_in(["ok", "failed"]))["id"]
+    told = ledger.history.completions.filter(pl.col("outcome").is_in(["ok", "failed"]))["id"]
+    settled = pl.concat([told, known["id"]])
     calls = calls_of(ledger, policies.compacted)
     loose = calls.filter(pl.col("tombstone") & ~pl.col("id").is_in(settled.implode()))
     return loose.select("topic", "key").unique().with_columns(loose=pl.lit(value=True))

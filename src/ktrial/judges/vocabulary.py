@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ktrial.judges.assignment import Assignment
 from ktrial.judges.bursts import Bursts
 from ktrial.judges.claim import Claim
+from ktrial.judges.compaction import Compaction
 from ktrial.judges.conditions import Conditions, NotVacuous, ReadToEnd
 from ktrial.judges.cost import CostOrder
 from ktrial.judges.delivery import Delivery
 from ktrial.judges.keys import Keys
 from ktrial.judges.kinds import BREAKS_ANYWAY, SAFETY, checked
 from ktrial.judges.order import Order
+from ktrial.judges.ownership import Ownership
 from ktrial.judges.progress import Progress
 from ktrial.judges.readers import AllRead, Continuity
 from ktrial.judges.readorder import ReadOrder
+from ktrial.judges.rebalance import Rebalances
 from ktrial.judges.replication import InSync, ReplicasAlike
+from ktrial.judges.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +86,47 @@ def replicas_agree() -> Claim:
     return Claim((Conditions(), ReplicasAlike(needed=True)), frozenset({"replicas_differ"}))
 
 
+def expires_after(retention_s: float, grace_s: float) -> Claim:
+    """Claim that records are gone `retention_s` after they were sent, at most `grace_s` later, and none before."""
+    return Claim(
+        (*READ, Delivery(), Retention(retention_s, grace_s)), SAFETY | {"expired_early", "not_expired"}
+    )
+
+
+def compacted_truthfully() -> Claim:
+    """Claim that below the active segments the latest record of each key is left, and no other, at its offset."""
+    return Claim((*READ, Delivery(), Compaction(needed=True)), SAFETY | {"stale_survivor", "resurrected"})
+
+
+def everyone_has_work() -> Claim:
+    """Claim that whenever a group was stable, all partitions had one owner each, and every member had a partition."""
+    broken_by = frozenset({"double_owned", "unassigned", "idle_member"})
+    return Claim((*RUN, Ownership(), Assignment(needed=True)), broken_by)
+
+
+def taken_over_within(limit_s: float) -> Claim:
+    """Claim that no partition of a group has two owners, or none for longer than `limit_s`."""
+    return Claim((*RUN, Ownership(limit_s, needed=True)), frozenset({"double_owned", "unowned"}))
+
+
+def keeps_its_partitions() -> Claim:
+    """Claim that no living member has a partition taken away without having given it up."""
+    parts = (*RUN, Ownership(needed=True, keeps=True), Rebalances())
+    return Claim(parts, frozenset({"double_owned", "taken_away"}))
+
+
+def kept_partitions_go_on() -> Claim:
+    """Claim that a partition that keeps its owner through a rebalance is never stopped."""
+    parts = (*RUN, Ownership(needed=True), Rebalances(kept=True))
+    return Claim(parts, frozenset({"double_owned", "stopped_needlessly"}))
+
+
+def no_rebalance() -> Claim:
+    """Claim that what befell a member did not make its group rebalance."""
+    parts = (*RUN, Ownership(needed=True), Rebalances(steady=True))
+    return Claim(parts, frozenset({"double_owned", "rebalanced"}))
+
+
 def costs_in_order(actors: tuple[str, ...], *, bursts: tuple[str, ...] = ()) -> Claim:
     """Claim that median latency grows in the order of `actors`; the throughput of `bursts` is measured beside."""
     parts: list[Part] = [CostOrder(tuple(actors))]
@@ -96,7 +142,9 @@ def everything(claims: Iterable[str] = ()) -> Claim:
     """
     claimed = checked(claims)
     parts: list[Part] = [
-        *READ, Delivery(), Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
+        *READ, Delivery(), Retention(), Compaction(),
+        Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
+        Ownership(), Assignment(needed="idle_member" in claimed), Rebalances(steady="rebalanced" in claimed),
         InSync(needed="isr_shrank" in claimed), Progress(needed=bool({"stalled", "refused"} & claimed)),
     ]  # fmt: skip
     if "out_of_order_read" in claimed:

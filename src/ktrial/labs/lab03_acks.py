@@ -107,7 +107,8 @@ def leader_dies_unreplicated(stage: Stage, acks: Acks) -> None:
 )
 def one_broker_dies(stage: Stage, acks: str) -> None:
     """Kill the leader under load without holding anybody back, three times; each time the cluster gets whole again."""
-    with stage.producing(ORDERS, {"acks": acks}) as producer, producer.load(per_s=1000, at_most=60_000):
+    config = {"acks": acks, "linger.ms": "20"}
+    with stage.producing(ORDERS, config) as producer, producer.load(per_s=1000, at_most=60_000):
         for _ in range(3):
             leader = stage.leader_of(ORDERS)
             producer.await_called(200)

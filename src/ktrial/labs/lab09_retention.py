@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ktrial.judges import nothing_lost
+from ktrial.judges import compacted_truthfully, expires_after
 from ktrial.lab import Alone, Lab, trial
 from ktrial.stage import Topic
 from ktrial.verdict import BROKEN, HELD, Text
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60.0
 HALF_S = 30.0
-GRACE_S = 8.0
+GRACE_S = 6.0
 """A segment goes as a whole, when its youngest record is too old, and somebody has to look: seconds on top."""
 
 
@@ -25,7 +25,7 @@ GRACE_S = 8.0
     ),
     varies="retention.ms",
     predict={"60000": HELD, "-1": BROKEN},
-    judge=nothing_lost(),
+    judge=expires_after(MINUTE_S, GRACE_S),
     alone=Alone.NOTHING,
     lasts_s=72.0,
     by_hand=(
@@ -38,11 +38,11 @@ GRACE_S = 8.0
     ),
 )
 def one_minute(stage: Stage, retention: str) -> None:
-    """Write, let a group read the first third and leave; wait a minute; see where the log starts and the group goes on."""
+    """Write, let a group read the first third and leave; wait a minute, look where log and group start, read it all."""
     events = Topic("events", settings={"retention.ms": retention, "segment.ms": "10000"})
     with stage.producing(events) as producer:
-        producer.sends(100)
         with stage.consuming(events, group="billing") as reader:
+            producer.sends(100)
             reader.await_read(100)
         producer.sends(200)
         stage.logs.note_segments(events)
@@ -73,7 +73,7 @@ COMPACTED = {
     ),
     varies="cleanup.policy",
     predict={"compact": HELD, "delete": BROKEN},
-    judge=nothing_lost(),
+    judge=compacted_truthfully(),
     alone=Alone.NOTHING,
     lasts_s=13.0,
     by_hand=(
@@ -98,6 +98,7 @@ def compaction(stage: Stage, policy: str) -> None:
         stage.logs.dump(prices, "before")
         if policy == "compact":
             stage.logs.wait_until_cleaned(prices)
+        stage.read_to_end(prices)  # the tombstones are still there for everyone to see
         stage.logs.wait_until_older(prices, TOMBSTONES_STAY_S)
         producer.sends(10, keys=keys[:5])
         stage.logs.wait_until_older(prices, SEGMENT_S)

@@ -113,6 +113,19 @@ class Groups:
 
         self._back.await_seen(f"group {group} to process {records} records", come, limit_s)
 
+    def await_caught_up(self, group: str, topic: Topic, limit_s: float = WORK_LIMIT_S) -> None:
+        """Wait until all that is in the topic now and before it is found so has been processed or is committed."""
+        name = self._back.topic(topic)
+
+        def come() -> tuple[bool, str]:
+            self._coordinator.listen()
+            with suppress(wire.Unanswered):
+                behind = self._behind(group, topic, name)
+                return not behind, f"records behind, by partition: {behind}"
+            return False, "a broker does not answer"
+
+        self._back.await_seen(f"group {group} to have caught up with {topic.name}", come, limit_s)
+
     def await_committed(self, group: str, topic: Topic, total: int, limit_s: float = WAIT_LIMIT_S) -> None:
         """Wait until the committed offsets of a group, summed over the partitions, have come to `total`."""
 
@@ -167,6 +180,16 @@ class Groups:
         self._coordinator.close()
 
     # ---- inside
+
+    def _behind(self, group: str, topic: Topic, name: str) -> dict[int, int]:
+        """Return how many records of each partition are neither processed by its owner nor committed."""
+        done = {partition: max(offset, 0) for partition, offset in self.committed(group, topic).items()}
+        for member in self._members[group]:
+            for (of_topic, partition), offset in member.positions().items() if member.present else ():
+                if of_topic == name:
+                    done[partition] = max(done.get(partition, 0), offset)
+        ends = {partition: self._back.sight.high_watermark(name, partition) for partition in done}
+        return {partition: end - done[partition] for partition, end in ends.items() if end > done[partition]}
 
     def _is_stable(self, group: str, members: tuple[Member, ...]) -> tuple[bool, str]:
         self._coordinator.listen()

@@ -7,6 +7,7 @@ every other: injected, landed with the proof, healed.
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ class Member:
         self._back = back
         self._client = client
         self._events: dict[str, int] = {}
-        self._last: dict[str, Any] = {"processed": 0, "owned": []}
+        self._last: dict[str, Any] = {"processed": 0, "owned": [], "positions": []}
+        self._paused_at = 0.0
         self._paused = False
         self._gone = False
 
@@ -57,6 +59,13 @@ class Member:
     def processed(self) -> int:
         """Return how many records it has processed in all; of one that is paused or gone, what it said last."""
         return int(self._tally()["processed"])
+
+    def positions(self) -> dict[Place, int]:
+        """Return, of the partitions that it owns, the offset below which it has processed everything, where known."""
+        tally = self._tally()
+        owned = {(str(topic), int(partition)) for topic, partition in tally["owned"]}
+        told = {(str(topic), int(partition)): int(offset) for topic, partition, offset in tally["positions"]}
+        return {place: offset for place, offset in told.items() if place in owned}
 
     def await_assigned(self, partitions: int, limit_s: float = WAIT_LIMIT_S) -> None:
         """Wait until it owns exactly so many partitions. Raises WaitTimedOut, ClientDied."""
@@ -115,6 +124,7 @@ class Member:
         self._client.child.signal(signal.SIGSTOP)
         self._paused = True
         self._land("pause", "paused")
+        self._paused_at = time.monotonic()
 
     def resume(self) -> None:
         """SIGCONT, if it is paused."""
@@ -132,6 +142,15 @@ class Member:
             yield
         finally:
             self.resume()
+
+    def await_paused_for(self, seconds: float) -> None:
+        """Wait until the kernel has kept it stopped for so long. Raises WaitTimedOut when it runs again."""
+
+        def come() -> tuple[bool, str]:
+            stopped, seen = self._is("paused")
+            return stopped and time.monotonic() - self._paused_at >= seconds, seen
+
+        self._await(f"{self.actor} to stand still for {seconds:g} s", come, seconds + LAND_LIMIT_S)
 
     def kill(self) -> None:
         """SIGKILL, as a crash; nobody heals it: another member must take its place."""
