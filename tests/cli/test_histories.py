@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +179,48 @@ def test_the_documented_history_is_broken_as_documented(tmp_path: Path) -> None:
     assert [(each.kind, each.examples[0]["id"]) for each in judgement.anomalies if each.breaks] == [
         ("lost", 118)
     ]
+
+
+def test_the_documented_settings_excuse_what_compaction_took(tmp_path: Path) -> None:
+    """A foreign history with the page's line for a compacted topic: a record with a successor is not lost."""
+    lines = _page().split("```ndjson\n")[2].split("```")[0].splitlines()
+    for record in (117, 118):
+        told = f'"actor":"p","op":"send","id":{record},"topic":"prices"'
+        place = f'"partition":0,"offset":{record - 117}'
+        lines.append(f'{{"t":{record},{told},"outcome":"called","key":"a"}}')
+        lines.append(f'{{"t":{record},{told},"outcome":"ok",{place}}}')
+    lines.append(READ.replace("117", "118").replace("orders", "prices").replace('"offset":0', '"offset":1'))
+    lines.append(END.replace("orders", "prices").replace('"log_end":1', '"log_end":2'))
+    judged = [everything()(History.read_ndjson(_path(tmp_path, tuple(some)))) for some in (lines, lines[1:])]
+    assert [str(each.verdict) for each in judged] == ["held", "broken"]
+
+
+def _fields_on_the_page() -> dict[tuple[str, str], tuple[set[str], set[str]]]:
+    """Return, for each operation and outcome in the page's table, the fields that it must and may have."""
+    found: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    operations: list[str] = []
+    for line in _page().split("## The operations")[1].split("\n- ")[0].splitlines()[4:]:
+        if not line.startswith("|"):
+            continue
+        names, outcomes, described = (part.strip() for part in line.strip("|").split("|", 2))
+        operations = re.findall(r"`(\w+)`", names) or operations
+        fields = re.findall(r"`([a-z_]+\??)`", described)
+        must = {field for field in fields if not field.endswith("?")}
+        may = {field.rstrip("?") for field in fields if field.endswith("?")}
+        found |= {
+            (op, outcome): (must, may) for op in operations for outcome in re.findall(r"`(\w+)`", outcomes)
+        }
+    return found
+
+
+def test_the_page_lists_every_field() -> None:
+    """The table of docs/history.md says of each operation exactly the fields that the reader demands and takes."""
+    wanted = {
+        (op, outcome): (set(shape.must), set(shape.may))
+        for op, shapes in CONTRACT.items()
+        for outcome, shape in shapes.items()
+    }
+    assert _fields_on_the_page() == wanted
 
 
 def test_the_page_names_every_operation_and_kind() -> None:

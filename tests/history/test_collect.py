@@ -38,6 +38,7 @@ def written(folder: Path) -> None:
         "end", "ok", t=31, topic="orders", partition=0, log_start=0, log_end=7, last_stable=7,
         isolation="read_uncommitted",
     )  # fmt: skip
+    reader.done(1, "orders", 0, 6, "billing")
     reader.note("foreign", "ok", t=32, topic="orders", partition=0, offset=3)
     reader.close()
 
@@ -60,6 +61,7 @@ def test_all_families_arrive(tmp_path: Path) -> None:
         (30, "final-reader", 1, "orders", 0, 6, None, "read_committed", "billing", False),
     ]
     assert history.ends["log_end"].to_list() == [7]
+    assert history.processed.drop("t").rows() == [("final-reader", "billing", 1, "orders", 0, 6)]
     assert history.others["op"].to_list() == ["foreign"]
 
 

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.judges.playing import END_T, FINAL, Playing
 
-from ktrial.judges import compacted_truthfully, everything, nothing_lost, nothing_missing, reads_on, replicas_agree
+from ktrial.judges import (
+    compacted_truthfully,
+    everything,
+    nothing_lost,
+    nothing_missing,
+    reads_on,
+    replicas_agree,
+)
 from ktrial.verdict import BROKEN, HELD, INCONCLUSIVE, Judgement
 
 MS = 1_000_000
@@ -44,9 +51,9 @@ def sent() -> Playing:
     """Return twelve records of three keys on one partition; the last two, of a and c, are in the active segment."""
     playing = Playing()
     for record, key in enumerate(KEYS):
-        grave = {"tombstone": True} if record == TOMBSTONE else {}
+        grave = record == TOMBSTONE or None
         t = 100 * record if record < ACTIVE else 5 * MS + record
-        playing.called(record, t, key=key, **grave).acked(record, record, t + 50)
+        playing.called(record, t, key=key, tombstone=grave).acked(record, record, t + 50)
     for segment, offset in ((0, 0), (ACTIVE, ACTIVE)):
         playing.add(
             "batches", t=END_T - 2, actor="stage", topic="orders", partition=0, broker=1, offset=offset, size=9,
@@ -73,7 +80,9 @@ def compacted(*more: int) -> Playing:
 BOTH = (CLAIM, everything())
 
 
-@pytest.mark.parametrize("claim", [*BOTH, nothing_lost(), nothing_missing(), everything(["duplicate", "key_split"])])
+@pytest.mark.parametrize(
+    "claim", [*BOTH, nothing_lost(), nothing_missing(), everything(["duplicate", "key_split"])]
+)
 def test_a_truthful_cleaner_is_held(claim: Callable[..., Judgement]) -> None:
     """Of each key the latest is left, the tombstone's time is up: nothing is lost, nothing is stale."""
     judgement = claim(compacted().history())
@@ -86,9 +95,10 @@ def test_the_numbers_of_a_compaction() -> None:
     measured = CLAIM(compacted().history()).measured
     assert (measured["keys"], measured["keys_left"]) == (3, 2)
     assert (measured["records_known"], measured["records_left"]) == (12, 4)
-    assert (measured["tombstones"], measured["tombstones_left"], measured["moved_offsets"]) == (1, 0, 0)
-    assert measured["compacted_up_to"] == {"orders/0": ACTIVE}
-    assert measured["log"] == [{"phase": "after", "segments": 2, "batches": 2, "records": 4, "bytes": 18}]
+    assert (measured["tombstones"], measured["tombstones_seen"], measured["tombstones_left"]) == (1, 0, 0)
+    assert measured["moved_offsets"] == 0
+    assert measured["boundary"] == {"orders/0": ACTIVE}
+    assert measured["log"] == {"after": {"segments": 2, "batches": 2, "records": 4, "bytes": 18}}
 
 
 @pytest.mark.parametrize("claim", BOTH)
@@ -147,7 +157,9 @@ def test_a_tombstone_that_goes_too_early() -> None:
 
 def test_nobody_knows_how_long_tombstones_stay() -> None:
     """Where the setting was not noted a tombstone may be gone at any time."""
-    playing = sent().add("topics", t=0, actor="s", topic="orders", settings='{"cleanup.policy": "compact,delete"}')
+    playing = sent().add(
+        "topics", t=0, actor="s", topic="orders", settings='{"cleanup.policy": "compact,delete"}'
+    )
     assert kinds(everything()(read(playing, 8, 9, 10, 11).history())) == {}
 
 
@@ -209,15 +221,19 @@ def test_a_watcher_from_before_makes_no_gap() -> None:
     """Records that a watcher read before they were compacted away are not skipped by those who come later."""
     playing = compacted()
     for record in range(12):
-        playing.read(record, record, actor="watcher", key=playing.rows["calls"][record]["key"], t=6 * MS + record)
+        playing.read(
+            record, record, actor="watcher", key=playing.rows["calls"][record]["key"], t=6 * MS + record
+        )
     assert reads_on()(playing.history()).verdict == HELD
     for record in (8, 9, 11):
-        playing.read(record, record, actor="hasty", key=playing.rows["calls"][record]["key"], t=7 * MS + record)
+        playing.read(
+            record, record, actor="hasty", key=playing.rows["calls"][record]["key"], t=7 * MS + record
+        )
     assert kinds(reads_on()(playing.history())) == {"skipped": 1}
 
 
 def test_replicas_are_compacted_each_on_its_own() -> None:
-    """Batches of a compacted topic are not compared; those of another topic are."""
+    """Batches of a compacted topic and of a named phase are not compared; those of another topic are."""
     playing = compacted()
     playing.rows["batches"] = []
     for topic, crcs in (("orders", (1, 2)), ("payments", (3, 3))):
@@ -226,6 +242,7 @@ def test_replicas_are_compacted_each_on_its_own() -> None:
                 "batches", t=END_T, actor="stage", topic=topic, partition=0, broker=broker, offset=0, last_offset=1,
                 epoch=0, crc=crc, size=9, records=2,
             )  # fmt: skip
+    playing.rows["batches"].append({**playing.rows["batches"][-1], "phase": "before", "crc": 4})
     judgement = replicas_agree()(playing.history())
     assert (judgement.verdict, judgement.measured["batches_compared"]) == (HELD, 2)
 
@@ -236,8 +253,10 @@ def logs(draw: st.DrawFn) -> Playing:
     playing = set_to(Playing(), delete_retention_ms=draw(st.sampled_from(["0", "1", "100000"])))
     count = draw(st.integers(1, 8))
     for record in range(count):
-        grave = {"tombstone": True} if draw(st.integers(0, 3)) == 0 else {}
-        playing.called(record, 100 * record, key=draw(st.sampled_from(["a", "b", "c", None])), **grave)
+        grave = draw(st.integers(0, 3)) == 0 or None
+        playing.called(
+            record, 100 * record, key=draw(st.sampled_from(["a", "b", "c", None])), tombstone=grave
+        )
         if draw(st.integers(0, 5)):
             playing.acked(record, record, 100 * record + 50)
     bound = draw(st.integers(0, count))
@@ -257,9 +276,7 @@ def slow(playing: Playing) -> dict[str, int]:
     calls = playing.rows["calls"]
     acked = {row["id"] for row in playing.rows["completions"]}
     ends = sorted(row["t"] for row in playing.rows["ends"])
-    passes = [
-        {row["id"] for row in playing.rows["reads"] if end - 100 <= row["t"] <= end} for end in ends
-    ]
+    passes = [{row["id"] for row in playing.rows["reads"] if end - 100 <= row["t"] <= end} for end in ends]
     there = passes[-1]
     known = acked | there
     bound = int(playing.rows["metrics"][0]["value"])

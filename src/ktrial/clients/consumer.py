@@ -11,8 +11,8 @@
     events         ready, assigned | revoked | lost {"partitions"}, error {"error"}, halted {"processed"},
                    busy | idle {"ms", "offset"}
 
-Unless the settings say otherwise it commits as the Java client does: every five seconds, on revocation and on
-closing, what the polls *before* the current one returned. Told to close, it finishes the records in hand, unless it
+Unless the settings say otherwise it commits as the Java client does: every five seconds at a poll, on revocation and
+on closing, what the polls *before* the current one returned. Told to close, it finishes the records in hand, unless it
 is halted; and those of a partition that it has to give up, but not of one that it lost.
 """
 
@@ -199,10 +199,9 @@ def _settled(specification: Command) -> tuple[dict[str, Setting], Way]:
     own: dict[str, Setting] = {"client.id": specification["actor"]}
     own["group.id"] = group or f"ktrial-{specification['actor']}"
     told = specification.get("commit") if group else {"when": "never"}
-    if told is not None:
-        own |= Way.of(told, {}).settings
     settings = complete("consumer", {**own, **chosen})
-    return settings, Way.of(told, settings)
+    way = Way.of(told, settings)
+    return {**settings, **way.settings}, way
 
 
 def _log_error(error: KafkaError) -> None:

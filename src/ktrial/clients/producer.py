@@ -2,7 +2,7 @@
 
     specification  {"actor", "journal": folder, "config": {librdkafka settings, verbatim}, "seed"}
     send           {"topic", "first_id", "count", "size", "keys", "partition", "per_s", "one_by_one",
-                    "tombstones"} -> {"called"}
+                    "tombstones", "shape"} -> {"called"}
     flush          {"limit_s"} -> {"outstanding"}          close  {"limit_s"} -> {"outstanding"}, and the process ends
     tally          {} -> {"called", "ok", "failed", "unknown", "unacknowledged"}
     stop_sending   {} ends the sends asked for so far; each of them replies how many records it called
@@ -104,7 +104,7 @@ class ProducerProcess:
     def _send(self, place: int, command: Command) -> None:
         try:
             send = Send.of(command)
-            encoder = Encoder(self._seed, send.size)
+            encoder = Encoder(self._seed, send.size, send.shape)
         except (UsageProblem, ValueError) as problem:
             self.channel.refuse(command, str(problem))
             return

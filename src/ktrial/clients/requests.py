@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from ktrial.errors import UsageProblem
-from ktrial.history.payload import HEAD_BYTES
+from ktrial.history.payload import HEAD_BYTES, SHAPES
 
 if TYPE_CHECKING:
     from ktrial.clients.channel import Command
@@ -35,6 +35,7 @@ class Send:
     cycle: int | None = None
     listed: tuple[str | None, ...] = ()
     tombstones: bool = False
+    shape: str = SHAPES[0]
 
     @classmethod
     def of(cls, command: Command) -> Self:
@@ -53,6 +54,7 @@ class Send:
                 cycle=int(keys["cycle"]) if isinstance(keys, dict) else None,
                 listed=tuple(keys) if isinstance(keys, list) else (),
                 tombstones=bool(command.get("tombstones")),
+                shape=str(command.get("shape") or SHAPES[0]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UsageProblem(f"This cannot be sent: {error!r}.") from error
@@ -71,6 +73,8 @@ class Send:
             wrong = "a cycle of keys needs at least one"
         elif self.tombstones and (keys is None or None in self.listed):
             wrong = "a tombstone needs a key"
+        elif self.shape not in SHAPES:
+            wrong = f"a record's shape is one of {', '.join(SHAPES)}"
         elif keys is not None and not (self.keyed_by_id or self.cycle or self.listed):
             wrong = 'keys are null, "id", {"cycle": n} or a list that is not empty'
         if wrong:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ktrial.cluster.node import Node
 
 READ_TIMEOUT_S = 2.0
+NOT_THERE = "InstanceNotFound"
+COORDINATOR_MBEAN = "kafka.server:type=group-coordinator-metrics"
+REBALANCES = "group-completed-rebalance-count"
 
 
 class JmxUnanswered(StageProblem):
@@ -69,6 +72,28 @@ def is_under_replicated(node: Node, topic: str, partition: int) -> bool:
             node, f"kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}"
         )
     )
+
+
+def topic_count(node: Node, topic: str, name: str) -> int:
+    """Return a counter of BrokerTopicMetrics for one topic at one node; 0 where the node has never counted any."""
+    try:
+        value = read(node, topic_mbean(topic, name), "Count")
+    except JmxUnanswered as error:
+        if NOT_THERE in str(error):
+            return 0
+        raise
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def topic_mbean(topic: str, name: str) -> str:
+    """Return the MBean of a counter of one topic: BytesInPerSec, MessagesInPerSec, TotalProduceRequestsPerSec."""
+    return f"kafka.server:type=BrokerTopicMetrics,name={name},topic={topic}"
+
+
+def rebalances(node: Node) -> int:
+    """Return how many rebalances of classic groups the node's coordinator has completed since it started."""
+    value = read(node, COORDINATOR_MBEAN, REBALANCES)
+    return int(value) if isinstance(value, int | float) else -1
 
 
 def _number(node: Node, mbean: str) -> int:

@@ -1,13 +1,15 @@
 """What a record of ours looks like: its id, a checksum, and filler up to the size that was asked for.
 
 value = 16 hex digits of the id, 8 hex digits of the CRC-32 of (key + the id's digits + filler), filler.
-The filler is printable, looks random, and depends only on the seed and the id. The checksum covers the key, so a
+The filler is printable and depends only on the seed and the id: letters that look random, or an order as JSON, which
+compresses as such things do. The checksum covers the key, so a
 value that turns up under another key is seen. Records are made a batch at a time, most of it in numpy: a producer
 that shares two cores with three brokers has little time for each.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from functools import lru_cache
 from string import ascii_letters, digits
@@ -31,19 +33,22 @@ STRIDE = 7
 _HEX_DIGITS = b"0123456789abcdef"
 _HEX = np.frombuffer(_HEX_DIGITS, dtype=np.uint8)
 _LETTERS = (ascii_letters + digits).encode()
+SHAPES = ("letters", "json")
+CITIES = ("Seoul", "Busan", "Incheon", "Daegu", "Daejeon", "Gwangju", "Suwon", "Jeju")
+STATES = ("CREATED", "PAID", "SHIPPED", "DELIVERED", "CANCELLED")
 _HEX_VALUE = np.full(256, 255, dtype=np.uint8)
 _HEX_VALUE[_HEX] = np.arange(16, dtype=np.uint8)
 
 
 class Encoder:
-    """Makes the values of one seed's records of one size (in bytes, at least 24)."""
+    """Makes the values of one seed's records of one size (in bytes, at least 24) and shape (see SHAPES)."""
 
-    def __init__(self, seed: int, size: int) -> None:
+    def __init__(self, seed: int, size: int, shape: str = "letters") -> None:
         """Prepare the fillers; raises ValueError for a size that cannot hold the id and the checksum."""
         if size < HEAD_BYTES:
             raise ValueError(f"A record needs at least {HEAD_BYTES} bytes, not {size}.")
         self.size = size
-        self._fillers = _fillers(seed, size - HEAD_BYTES)
+        self._fillers = _orders(seed, size - HEAD_BYTES) if shape == "json" else _fillers(seed, size - HEAD_BYTES)
 
     def encode(self, ids: NDArray[np.int64], keys: Sequence[bytes | None] | None) -> list[bytes]:
         """Return one value for each id; `keys` is None when no record has a key."""
@@ -139,3 +144,29 @@ def _fillers(seed: int, length: int) -> NDArray[np.uint8]:
     letters = random.Random(seed).choices(_LETTERS, k=length + STRIDE * count)
     pool = np.frombuffer(bytes(letters), dtype=np.uint8)
     return np.ascontiguousarray(pool[STRIDE * np.arange(count)[:, None] + np.arange(length)[None, :]])
+
+
+@lru_cache(maxsize=4)
+def _orders(seed: int, length: int) -> NDArray[np.uint8]:
+    """Return different orders as JSON, each filled up or cut to the length."""
+    source = random.Random(seed)
+    count = max(1, min(MOST_FILLERS, FILLERS_BYTES // (length + 1)))
+    texts = b"".join(_order(source, length).encode() for _ in range(count))
+    return np.frombuffer(texts, dtype=np.uint8).reshape(count, length)
+
+
+def _order(source: random.Random, length: int) -> str:
+    """Return one order of a shop, with as many items as fit."""
+    items: list[dict[str, object]] = []
+    order = {
+        "orderId": source.randrange(10**9),
+        "userId": f"user-{source.randrange(10**6):06}",
+        "status": source.choice(STATES),
+        "createdAt": f"2026-{source.randrange(1, 13):02}-{source.randrange(1, 29):02}T09:{source.randrange(60):02}:00Z",
+        "address": {"city": source.choice(CITIES), "zip": f"{source.randrange(10**5):05}"},
+        "items": items,
+    }
+    while len(text := json.dumps(order)) < length:
+        price = 100 * source.randrange(10, 2000)
+        items.append({"productId": source.randrange(5000), "quantity": source.randrange(1, 6), "price": price})
+    return text[:length]

@@ -5,9 +5,11 @@ Every function here returns a frozen `Claim`, which is called with a history. `e
 
 from ktrial.judges.claim import Claim, all_of
 from ktrial.judges.vocabulary import (
+    alarms_truthfully,
     all_read_by,
     compacted_truthfully,
     costs_in_order,
+    counts_agree,
     everyone_has_work,
     everything,
     expires_after,
@@ -15,6 +17,7 @@ from ktrial.judges.vocabulary import (
     keeps_its_partitions,
     kept_partitions_go_on,
     keys_together,
+    lag_agrees,
     no_duplicates,
     no_rebalance,
     nothing_lost,
@@ -22,6 +25,7 @@ from ktrial.judges.vocabulary import (
     read_in_send_order,
     reads_on,
     replicas_agree,
+    saves,
     stays_in_sync,
     taken_over_within,
     writes_continue,
@@ -29,10 +33,12 @@ from ktrial.judges.vocabulary import (
 
 __all__ = [
     "Claim",
+    "alarms_truthfully",
     "all_of",
     "all_read_by",
     "compacted_truthfully",
     "costs_in_order",
+    "counts_agree",
     "everyone_has_work",
     "everything",
     "expires_after",
@@ -40,6 +46,7 @@ __all__ = [
     "keeps_its_partitions",
     "kept_partitions_go_on",
     "keys_together",
+    "lag_agrees",
     "no_duplicates",
     "no_rebalance",
     "nothing_lost",
@@ -47,6 +54,7 @@ __all__ = [
     "read_in_send_order",
     "reads_on",
     "replicas_agree",
+    "saves",
     "stays_in_sync",
     "taken_over_within",
     "writes_continue",

@@ -173,8 +173,9 @@ def _missed_before(case: Case, older: pl.DataFrame) -> pl.DataFrame:
     ends = _ends(case).with_columns(turn=pl.int_range(pl.len()))
     earlier = ends.filter(pl.col("t") < pl.col("t").max().over(PLACE))
     reads = case.history.reads.join(older.select("id").unique(), on="id", how="semi").sort("t")
+    turns = ends.select(*who, "turn", ended="t")
     found = reads.join_asof(
-        ends.select(*who, "turn", ended="t"), left_on="t", right_on="ended", by=who, strategy="forward", check_sortedness=False
+        turns, left_on="t", right_on="ended", by=who, strategy="forward", check_sortedness=False
     )
     return (
         older.join(earlier.select(*PLACE, "turn", "log_start", "reached"), on=PLACE)
@@ -189,37 +190,38 @@ def _measured(
 ) -> dict[str, object]:
     acked = case.history.completions.filter(pl.col("outcome") == "ok").select("id", *PLACE, at="offset")
     moved = log.join(acked, on=("id", *PLACE)).group_by("id").agg((pl.col("at") == pl.col("offset")).any())
-    graves = calls_of(case.ledger, topics)["tombstone"].sum()
+    graves = calls_of(case.ledger, topics).filter("tombstone")["id"]
     return {
         "keys": known.select(KEYED).n_unique(),
         "keys_left": log.select(KEYED).n_unique(),
         "records_known": known.height,
         "records_left": log.height,
         "moved_offsets": int((~moved["at"]).sum()),
-        "tombstones": int(graves),
+        "tombstones": graves.len(),
+        "tombstones_seen": case.history.reads.filter(pl.col("id").is_in(graves.implode()))["id"].n_unique(),
         "tombstones_left": int(log["tombstone"].sum()),
-        "compacted_up_to": {f"{topic}/{partition}": bound for topic, partition, bound in bounds.iter_rows()},
+        "boundary": {f"{topic}/{partition}": bound for topic, partition, bound in bounds.iter_rows()},
         "log": _phases(case),
     }
 
 
-def _phases(case: Case) -> list[dict[str, object]]:
-    """Return what each dump showed: segments, batches, records and bytes, in order of time."""
+def _phases(case: Case) -> dict[str, object]:
+    """Return what each phase's dumps showed, in order of time: segments, batches, records and bytes."""
     dumps = case.history.batches.filter(pl.col("phase").is_not_null()).sort("t")
-    shown = dumps.group_by("phase", "broker", maintain_order=True).agg(
+    shown = dumps.group_by(pl.col("phase").cast(pl.String), maintain_order=True).agg(
         segments=pl.struct(*PLACE, "segment").n_unique(),
         batches=pl.len(),
         records=pl.col("records").sum(),
         bytes=pl.col("size").sum(),
     )
-    return [{**row, "phase": str(row["phase"])} for row in shown.drop("broker").iter_rows(named=True)]
+    return {row.pop("phase"): row for row in shown.iter_rows(named=True)}
 
 
 def _held(log: pl.DataFrame, known: pl.DataFrame) -> Text:
     keys, left, sent = log.select(KEYED).n_unique(), log.height, known.height
     return Text(
-        ko=f"메시지 {sent}개 중 {left}개, 키 {keys}개가 남았고, 정리된 구간에는 키마다 마지막 것만 있습니다.",
-        en=f"{left} of {sent} records and {keys} keys are left, below the active segment only the latest of each key.",
+        ko=f"메시지 {sent}개 중 {left}개(키 {keys}개)가 남았고, 활성 세그먼트 아래에는 키마다 마지막 것만 있습니다.",
+        en=f"{left} of {sent} records, of {keys} keys, are left, below the active segment only the latest of each key.",
     )
 
 

@@ -72,15 +72,22 @@ def _held(gone: Absent) -> Text:
             en=f"{there} of {gone.unacknowledged} records sent are in the log.",
         )
     if gone.below_start or gone.compacted:
-        return Text(
-            ko=f"승인된 메시지 {gone.acknowledged}개 중 잃은 것은 없습니다"
-            f"(보존 기간이 지나 삭제 {gone.below_start}개, 압축 정리 {gone.compacted}개).",
-            en=f"None of {gone.acknowledged} acknowledged records is lost"
-            f" ({gone.below_start} were taken by retention, {gone.compacted} by compaction).",
-        )
+        return _held_though_gone(gone)
     return Text(
         ko=f"승인된 메시지 {gone.acknowledged}개 중 사라진 것은 없습니다.",
         en=f"None of {gone.acknowledged} acknowledged records is gone.",
+    )
+
+
+def _held_though_gone(gone: Absent) -> Text:
+    """Say who has taken records that are rightly gone."""
+    ko = {"보존 기간(retention)이 지나": gone.below_start, "압축 정리(compaction)로": gone.compacted}
+    en = {"retention": gone.below_start, "compaction": gone.compacted}
+    taken_ko = ", ".join(f"{why} 지워진 것 {count}개" for why, count in ko.items() if count)
+    taken_en = " and ".join(f"{count} by {who}" for who, count in en.items() if count)
+    return Text(
+        ko=f"승인된 메시지 {gone.acknowledged}개 중 잃은 것은 없습니다({taken_ko}).",
+        en=f"None of {gone.acknowledged} acknowledged records is lost (taken: {taken_en}).",
     )
 
 

@@ -18,6 +18,7 @@ class Weight(Enum):
     ALWAYS = "always"
     NUMBER = "listed as a number; breaks where claimed"
     CLAIMED = "looked for only where claimed, and breaks then"
+    TRIAL = "looked for by trials only, which name what is compared, and breaks then"
     NEVER = "never breaks"
 
 
@@ -65,7 +66,13 @@ KINDS: Final = {
         Kind("replicas_differ", Weight.ALWAYS),
         Kind("stalled", Weight.NUMBER, timely=True),
         Kind("refused", Weight.NUMBER, timely=True),
-        Kind("cheaper_than_claimed", Weight.CLAIMED, timely=True),
+        Kind("cheaper_than_claimed", Weight.TRIAL, timely=True),
+        Kind("not_fewer", Weight.TRIAL),
+        Kind("lag_differs", Weight.TRIAL),
+        Kind("count_differs", Weight.TRIAL),
+        Kind("alarm_missed", Weight.TRIAL),
+        Kind("alarm_stays", Weight.TRIAL),
+        Kind("false_alarm", Weight.TRIAL, timely=True),
     )
 }
 SAFETY: Final = frozenset(
@@ -73,22 +80,19 @@ SAFETY: Final = frozenset(
 )
 BREAKS_ANYWAY: Final = frozenset(name for name, kind in KINDS.items() if kind.weight is Weight.ALWAYS)
 TIMELY: Final = frozenset(name for name, kind in KINDS.items() if kind.timely)
-_NEEDS_ACTORS: Final = "cheaper_than_claimed"  # says nothing without the names of those that are compared
 
 
 def checked(claims: Iterable[str]) -> frozenset[str]:
     """Return the claimed kinds; raises UsageProblem for one that is unknown or that can never break a verdict."""
     claimed = frozenset(claims)
-    open_to_claims = [
-        name for name, kind in KINDS.items() if kind.weight is not Weight.NEVER and name != _NEEDS_ACTORS
-    ]
+    open_to_claims = [name for name, kind in KINDS.items() if kind.weight not in {Weight.NEVER, Weight.TRIAL}]
     for name in sorted(claimed):
         if name not in KINDS:
             mend = nearest(name, open_to_claims) or f"The kinds are {', '.join(open_to_claims)}."
             raise UsageProblem(f"There is no kind of anomaly named {name!r}.", mend=mend)
         if name not in open_to_claims:
             raise UsageProblem(
-                f"{name} never makes a verdict broken, so it cannot be claimed.",
+                f"{name} cannot be claimed of just any history.",
                 mend=f"The kinds that can are {', '.join(open_to_claims)}.",
             )
     return claimed

@@ -102,10 +102,12 @@ class Owners:
         self.members.setdefault(change.group, set()).add(change.actor)
         if change.place is None:
             return
-        spans = self.spans.setdefault(change.place, [])
         if change.op != "assigned":
-            self._end(spans, change, Ended.LOST if change.op == "lost" else Ended.REVOKED)
-        elif not any(span.actor == change.actor and span.ended is Ended.NOT for span in spans):
+            known = self.spans.get(change.place, [])
+            self._end(known, change, Ended.LOST if change.op == "lost" else Ended.REVOKED)
+            return
+        spans = self.spans.setdefault(change.place, [])
+        if not any(span.actor == change.actor and span.ended is Ended.NOT for span in spans):
             spans.append(Span(change.place, change.actor, change.t, change.generation))
 
     @staticmethod

@@ -164,13 +164,11 @@ def _known_below(case: Case, level: int | None) -> NDArray[np.int64]:
     for piece in pieces(case.history.reads.height):
         places = ledger.places.of(seen["topic"][piece], seen["partition"][piece])
         addresses = ledger.places.addresses(places, seen["offset"][piece])
-        if level is not None:
-            ours = seen["isolation"][piece] == level
-            known[addresses[ours & _stays(case, piece, places, compacted)]] = True
-        elif compacted.any():
-            known[addresses[_stays(case, piece, places, compacted)]] = True
+        if compacted.any():
+            stays = _stays(case, piece, places, compacted)
+            known[addresses[stays if level is None else stays & (seen["isolation"][piece] == level)]] = True
         else:
-            known[addresses] = True
+            known[addresses if level is None else addresses[seen["isolation"][piece] == level]] = True
     return np.concatenate([[0], np.cumsum(known)])
 
 

@@ -2,7 +2,7 @@
 
 The ISR is what the observer saw of it. Logs are compared batch by batch, as DumpLogSegments prints them, below the
 smallest common end: what lies above it on one replica is not yet promised to anyone. Compacted topics are left out:
-each broker compacts on its own, when it comes to it.
+each broker compacts on its own, when it comes to it. So are dumps of a named phase: they show one log at two moments.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class ReplicasAlike:
     def __call__(self, case: Case) -> Findings:
         """Return the offsets at which the replicas' batches are not the same."""
         compacted = pl.col("topic").cast(pl.String).is_in(list(case.policies.compacted))
-        last = _last_dump(case.history.batches.filter(~compacted))
+        last = _last_dump(case.history.batches.filter(~compacted & pl.col("phase").is_null()))
         replicas = last.group_by(PLACE).agg(pl.col("broker").n_unique())["broker"].to_list()
         if min(replicas, default=0) <= 1:
             if self.needed or replicas:

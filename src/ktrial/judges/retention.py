@@ -110,7 +110,8 @@ class Retention:
         if self.retention_s is not None:
             topics = case.history.ends["topic"].unique().to_list()
             return dict.fromkeys(topics, Term(int(self.retention_s * NS), int(self.grace_s * NS)))
-        return {topic: term for topic in case.policies.topics if (term := _term_of(case, topic)) is not None}
+        terms = {topic: _term_of(case, topic) for topic in case.policies.topics}
+        return {topic: term for topic, term in terms.items() if term and _matters(case, topic, term)}
 
 
 def _term_of(case: Case, topic: str) -> Term | None:
@@ -129,6 +130,13 @@ def _term_of(case: Case, topic: str) -> Term | None:
     if len(set(kept)) == 1 and None not in waits:
         grace = sum(wait or 0 for wait in waits) + int(FINAL_READ_S * NS)
     return Term(least, grace, policies.longest_ns(topic, "segment.ms") or FOREVER_NS)
+
+
+def _matters(case: Case, topic: str, term: Term) -> bool:
+    """Say whether anything of a topic went, or could be overdue: most runs are shorter, and have many records."""
+    looks = [seen for (name, _), seen in case.starts.seen.items() if name == topic]
+    last = max((int(seen.times[-1]) for seen in looks), default=0)
+    return any(seen.starts[-1] > 0 for seen in looks) or last > case.witness.began_ns + term.least_ns
 
 
 def _lives(case: Case, terms: dict[str, Term]) -> Iterator[tuple[Life, Term]]:
@@ -178,7 +186,7 @@ def _measured(case: Case, lives: list[Life]) -> dict[str, object]:
         measured["oldest_kept_s"] = _seconds(kept.max())
     moved = {f"{life.topic}/{life.partition}": _moves(case, life.seen) for life in lives}
     measured["log_starts"] = {place: moves for place, moves in moved.items() if moves}
-    if resets := [reset for life in lives for reset in _resets(case, life)]:
+    if resets := {name: reset for life in lives for name, reset in _resets(case, life).items()}:
         measured["resets"] = resets
     return measured
 
@@ -193,23 +201,22 @@ def _moves(case: Case, seen: Seen) -> list[list[float]]:
     return [[case.witness.seconds(int(seen.times[n])), int(seen.starts[n])] for n in at[:MAX_EXAMPLES]]
 
 
-def _resets(case: Case, life: Life) -> list[dict[str, object]]:
-    """Return the groups that found the log starting above where they wanted to go on."""
+def _resets(case: Case, life: Life) -> dict[str, dict[str, int]]:
+    """Return by group and partition who found the log starting above where they wanted to go on, the last time."""
     here = (pl.col("topic") == life.topic) & (pl.col("partition") == life.partition)
     reads = case.history.reads.filter(here & pl.col("group").is_not_null()).sort("t", "offset")
     before = pl.col("offset").shift().over("group")
     jumps = reads.with_columns(before=before).filter(
         (pl.col("offset") > pl.col("before") + 1) & pl.col("offset").is_in(life.seen.starts.tolist())
     )
-    return [
-        {
-            "group": row["group"],
+    return {
+        f"{row['group']} {life.topic}/{life.partition}": {
             "wanted_offset": row["before"] + 1,
             "found_offset": row["offset"],
             "never_read": row["offset"] - row["before"] - 1,
         }
-        for row in jumps.head(MAX_EXAMPLES).iter_rows(named=True)
-    ]
+        for row in jumps.iter_rows(named=True)
+    }
 
 
 def _held(lives: list[Life]) -> Text:

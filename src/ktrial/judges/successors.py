@@ -90,12 +90,13 @@ def excuses(ledger: Ledger, policies: Policies, gone: NDArray[np.int64]) -> Excu
         .with_columns(
             followed=(pl.col("newest") > pl.col("offset")).fill_null(value=False),
             ripe=_ripe(ledger, policies),
+            keyed=pl.col("newest").is_not_null(),
         )
-        .with_columns(excused=pl.col("followed") | (pl.col("tombstone") & pl.col("ripe") & pl.col("newest").is_not_null()))
+        .with_columns(excused=pl.col("followed") | (pl.col("tombstone") & pl.col("ripe") & pl.col("keyed")))
         .group_by("turn")
         .agg(
             pl.col("excused").any(),
-            keyed=pl.col("newest").is_not_null().any(),
+            pl.col("keyed").any(),
             doubtful=pl.col("loose").is_not_null().any(),
         )
     )

@@ -13,6 +13,7 @@ from ktrial.judges.cost import CostOrder
 from ktrial.judges.delivery import Delivery
 from ktrial.judges.keys import Keys
 from ktrial.judges.kinds import BREAKS_ANYWAY, SAFETY, checked
+from ktrial.judges.monitoring import Alarm, CountAgreement, LagAgreement
 from ktrial.judges.order import Order
 from ktrial.judges.ownership import Ownership
 from ktrial.judges.progress import Progress
@@ -21,6 +22,7 @@ from ktrial.judges.readorder import ReadOrder
 from ktrial.judges.rebalance import Rebalances
 from ktrial.judges.replication import InSync, ReplicasAlike
 from ktrial.judges.retention import Retention
+from ktrial.judges.tuning import BURST, BYTES, PACE, REQUESTS, Cells, Fewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,6 +135,42 @@ def costs_in_order(actors: tuple[str, ...], *, bursts: tuple[str, ...] = ()) -> 
     if bursts:
         parts.append(Bursts(tuple(bursts)))
     return Claim((*RUN, *parts), frozenset({"cheaper_than_claimed"}))
+
+
+def saves(
+    cells: tuple[str, ...],
+    record_bytes: int,
+    *,
+    requests: tuple[tuple[str, str], ...] = (),
+    sent: tuple[tuple[str, str], ...] = (),
+    by_tool: bool = False,
+) -> Claim:
+    """Claim that in each pair of cells the first makes fewer requests (at a pace), or sends fewer bytes (in bursts).
+
+    All cells are measured; without pairs nothing is claimed. `by_tool`: by Apache's own tool, which writes no history
+    of single records.
+    """
+    parts: list[Part] = [Cells(cells, record_bytes)]
+    if requests:
+        parts.append(Fewer(REQUESTS, PACE, requests))
+    if sent:
+        parts.append(Fewer(BYTES, BURST, sent))
+    return Claim(((Conditions(),) if by_tool else RUN) + tuple(parts), frozenset({"not_fewer"}))
+
+
+def lag_agrees() -> Claim:
+    """Claim that at the same moment every way of telling a group's lag tells the same, per partition."""
+    return Claim((*RUN, LagAgreement()), frozenset({"lag_differs"}))
+
+
+def alarms_truthfully(within_s: float) -> Claim:
+    """Claim that the watch raises its alarm within so many seconds of a fault, ends it afterwards, and never else."""
+    return Claim((*RUN, Alarm(within_s)), frozenset({"alarm_missed", "alarm_stays", "false_alarm"}))
+
+
+def counts_agree() -> Claim:
+    """Claim that JMX counts as many rebalances as the clients saw, and as many records as were acknowledged."""
+    return Claim((*RUN, CountAgreement()), frozenset({"count_differs"}))
 
 
 def everything(claims: Iterable[str] = ()) -> Claim:

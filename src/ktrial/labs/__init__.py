@@ -1,6 +1,22 @@
 """The course: a list, not a discovery; a test catches a lab that is not in it."""
 
 from ktrial.lab import Lab
-from ktrial.labs import lab01_basics, lab02_partitions, lab03_acks, lab07_replication
+from ktrial.labs import (
+    lab01_basics,
+    lab02_partitions,
+    lab03_acks,
+    lab04_groups,
+    lab07_replication,
+    lab08_rebalancing,
+    lab09_retention,
+)
 
-LABS: tuple[Lab, ...] = (lab01_basics.LAB, lab02_partitions.LAB, lab03_acks.LAB, lab07_replication.LAB)
+LABS: tuple[Lab, ...] = (
+    lab01_basics.LAB,
+    lab02_partitions.LAB,
+    lab03_acks.LAB,
+    lab04_groups.LAB,
+    lab07_replication.LAB,
+    lab08_rebalancing.LAB,
+    lab09_retention.LAB,
+)

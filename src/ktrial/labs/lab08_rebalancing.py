@@ -44,10 +44,10 @@ PAUSE_S = 3.5  # between the short session time-out and the long one
 def session_timeout(stage: Stage, session_ms: str) -> None:
     """Stop one of two members in the middle of its work for 3.5 s, let it go on, wait until it has caught up."""
     config = {**HEARTBEATS, "session.timeout.ms": session_ms}
+    sleeper = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
+    other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
+    stage.groups.await_stable(GROUP, sleeper, other)
     with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
-        sleeper = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
-        other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
-        stage.groups.await_stable(GROUP, sleeper, other)
         producer.await_acknowledged(50)
         with sleeper.paused():
             sleeper.await_paused_for(PAUSE_S)
@@ -60,14 +60,14 @@ def session_timeout(stage: Stage, session_ms: str) -> None:
         ko="컨슈머는 살아 있지만 메시지 하나를 처리하는 데 오래 걸립니다. 자기 파티션을 그대로 지킬까요?",
         en="A consumer lives, but takes long over one record: does it keep its partitions?",
     ),
-    varies="how long one record takes, with max.poll.interval.ms=2000",
-    predict={"1000 ms": HELD, "4000 ms": BROKEN},
+    varies="how long one record takes, with max.poll.interval.ms=3000",
+    predict={"500 ms": HELD, "4500 ms": BROKEN},
     judge=keeps_its_partitions(),
     beyond=True,
     by_hand=(
         (
             "kafka-console-consumer --topic orders --group order-service --bootstrap-server localhost:9092"
-            " --command-property max.poll.interval.ms=2000"
+            " --command-property max.poll.interval.ms=3000"
         ),
         "kafka-consumer-groups --describe --group order-service --members --bootstrap-server localhost:9092",
     ),
@@ -76,11 +76,11 @@ def session_timeout(stage: Stage, session_ms: str) -> None:
 )
 def poll_interval(stage: Stage, takes: str) -> None:
     """Let one record of one of two members take long, while its heartbeats go on; wait until both are at work."""
-    config = {**HEARTBEATS, "session.timeout.ms": "1500", "max.poll.interval.ms": "2000"}
+    config = {**HEARTBEATS, "session.timeout.ms": "3000", "max.poll.interval.ms": "3000"}
+    slow = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
+    other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
+    stage.groups.await_stable(GROUP, slow, other)
     with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
-        slow = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
-        other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
-        stage.groups.await_stable(GROUP, slow, other)
         slow.busy(float(takes.removesuffix(" ms")))
         slow.await_idle()
         stage.groups.await_stable(GROUP, slow, other)
@@ -132,9 +132,9 @@ class Strategy(Enum):
 )
 def strategy(stage: Stage, chosen: Strategy) -> None:
     """Let two members work on a steady stream, let a third join, let the first leave in good order."""
+    first, second = (stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED) for _ in range(2))
+    stage.groups.await_stable(GROUP, first, second)
     with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
-        first, second = (stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED) for _ in range(2))
-        stage.groups.await_stable(GROUP, first, second)
         producer.await_acknowledged(50)
         third = stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED)
         stage.groups.await_stable(GROUP, first, second, third)
@@ -170,12 +170,12 @@ def static_membership(stage: Stage, instance: str) -> None:
 
     def config(number: int) -> dict[str, str]:
         named = {"group.instance.id": f"order-service-{number}"} if instance == "set" else {}
-        return {**HEARTBEATS, "session.timeout.ms": "3000", **named}
+        return {**HEARTBEATS, "session.timeout.ms": "5000", **named}
 
+    mortal = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)
+    other = stage.groups.join(GROUP, ORDERS, config=config(2), work=PACED)
+    stage.groups.await_stable(GROUP, mortal, other)
     with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
-        mortal = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)
-        other = stage.groups.join(GROUP, ORDERS, config=config(2), work=PACED)
-        stage.groups.await_stable(GROUP, mortal, other)
         producer.await_acknowledged(50)
         mortal.kill()
         reborn = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)

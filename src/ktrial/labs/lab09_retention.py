@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MINUTE_S = 60.0
 HALF_S = 30.0
-GRACE_S = 6.0
+GRACE_S = 5.0
 """A segment goes as a whole, when its youngest record is too old, and somebody has to look: seconds on top."""
 
 
@@ -27,7 +27,7 @@ GRACE_S = 6.0
     predict={"60000": HELD, "-1": BROKEN},
     judge=expires_after(MINUTE_S, GRACE_S),
     alone=Alone.NOTHING,
-    lasts_s=72.0,
+    lasts_s=70.0,
     by_hand=(
         (
             "kafka-topics --create --topic events --partitions 1 --replication-factor 3"
@@ -56,7 +56,7 @@ def one_minute(stage: Stage, retention: str) -> None:
 
 
 SEGMENT_S = 0.5
-LAG_S = 3.0
+LAG_S = 2.5
 TOMBSTONES_STAY_S = 1.0
 COMPACTED = {
     "segment.ms": str(int(SEGMENT_S * 1000)),
@@ -75,7 +75,7 @@ COMPACTED = {
     predict={"compact": HELD, "delete": BROKEN},
     judge=compacted_truthfully(),
     alone=Alone.NOTHING,
-    lasts_s=13.0,
+    lasts_s=10.0,
     by_hand=(
         (
             "kafka-topics --create --topic prices --partitions 1 --replication-factor 3 --config cleanup.policy=compact"
@@ -95,7 +95,7 @@ def compaction(stage: Stage, policy: str) -> None:
         producer.deletes(keys[15:])
         stage.logs.wait_until_older(prices, SEGMENT_S)
         producer.sends(10, keys=keys[:5])
-        stage.logs.dump(prices, "before")
+        stage.logs.copy(prices, "before")
         if policy == "compact":
             stage.logs.wait_until_cleaned(prices)
         stage.read_to_end(prices)  # the tombstones are still there for everyone to see
@@ -105,7 +105,8 @@ def compaction(stage: Stage, policy: str) -> None:
         producer.sends(10, keys=keys[:5])
         if policy == "compact":
             stage.logs.wait_until_cleaned(prices)
-    stage.logs.dump(prices, "after")
+    stage.logs.copy(prices, "after")
+    stage.logs.dump_copies()
     stage.read_to_end(prices)
 
 

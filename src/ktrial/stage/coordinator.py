@@ -88,11 +88,16 @@ class Coordinator:
                         self._notebook.note_at(t, "coordinator", "ok", **fields)
 
     def members(self, group: str, *, classic: bool) -> tuple[str, frozenset[str]]:
-        """Return the group's state and its members' client ids. Raises wire.Unanswered when nobody coordinates it."""
+        """Return the group's state and its members: static ones by their instance id, the others by their client id.
+
+        (A static member that replaced its dead forerunner is still known by that one's client id.) Raises
+        wire.Unanswered when nobody coordinates the group.
+        """
         ask = wire.describe_classic_group if classic else wire.describe_consumer_group
         described = self._ask(group, ask(group)).groups[0]
         self._check(group, described.error_code.value)
-        return str(described.group_state), frozenset(str(member.client_id) for member in described.members)
+        known = (_instance(member) or str(member.client_id) for member in described.members)
+        return str(described.group_state), frozenset(known)
 
     def committed(self, group: str, topic: str, partitions: int) -> dict[int, int]:
         """Return the committed offset of each partition, -1 for none. Raises wire.Unanswered."""
@@ -134,3 +139,9 @@ class Coordinator:
         if error:
             self._brokers.pop(group, None)
             raise wire.Unanswered(f"the coordinator of {group} answered with error {error}")
+
+
+def _instance(member: Any) -> str | None:
+    """Return a static member's instance id; the two protocols name the field differently."""
+    named = getattr(member, "group_instance_id", None) or getattr(member, "instance_id", None)
+    return None if named is None else str(named)

@@ -62,7 +62,7 @@ class Groups:
         more = {"topics": names, "group": name, **(work or Work()).as_specification()}
         client = self._back.start("consumer", settings, more, linked=linked, actor=actor)
         client.await_ready()
-        member = Member(self._back, client, tuple(names))
+        member = Member(self._back, client, settings.get("group.instance.id"))
         self._members.setdefault(group, []).append(member)
         return member
 
@@ -202,5 +202,5 @@ class Groups:
             state, known = self._coordinator.members(self.name(group), classic=self._classic[group])
         except wire.Unanswered as silence:
             return False, str(silence)
-        come = state == "Stable" and known == {member.actor for member in members}
+        come = state == "Stable" and known == {member.known_as for member in members}
         return come, f"state {state}, members {sorted(known)}, owning {sizes}"

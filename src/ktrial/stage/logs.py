@@ -7,9 +7,11 @@ and what Apache's DumpLogSegments prints of them. Works on clusters whose folder
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from ktrial.stage.topic import Topic
 
 DUMP_LIMIT_S = 60.0
-DUMP_ATTEMPTS = 3
 LOOK_AT_LOGS_S = 0.25
 DUMP_CLASS = "org.apache.kafka.tools.DumpLogSegments"
 CHECKPOINT = "cleaner-offset-checkpoint"
@@ -40,6 +41,15 @@ Brokers = Callable[[PartitionView], tuple[int, ...]]
 """Whose log of a partition is meant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One replica's segments as they were at `t` (ns), and what its batches are labelled with."""
+
+    folder: Path
+    t: int
+    labels: dict[str, object]
+
+
 class Logs:
     """The files behind the topics of one run."""
 
@@ -47,16 +57,28 @@ class Logs:
         """Look at the logs of this stage's topics."""
         self._back = back
         self._starts: dict[tuple[str, int], int] = {}
+        self._copies: list[Copy] = []
 
     # ---- what is in the files
 
     def dump_replicas(self, topic: Topic) -> None:
         """Write every replica's log of the topic, batch by batch, into the history (DumpLogSegments)."""
-        self._dump(topic, "", lambda view: view.replicas)
+        self._copy(topic, "", lambda view: view.replicas)
+        self.dump_copies()
 
-    def dump(self, topic: Topic, phase: str) -> None:
-        """Write the leaders' logs, batch by batch, into the history; `phase` says which moment that was."""
-        self._dump(topic, phase, lambda view: (view.leader,))
+    def copy(self, topic: Topic, phase: str) -> None:
+        """Copy the leaders' segments as they are now, for `dump_copies`; `phase` says which moment that is."""
+        self._copy(topic, phase, lambda view: (view.leader,))
+
+    def dump_copies(self) -> None:
+        """Write all copies, batch by batch, into the history, each at the time when it was made (DumpLogSegments)."""
+        copies = {copy.folder: copy for copy in self._copies}
+        for folder, batch in self._batches(list(copies)):
+            copy = copies[folder]
+            self._back.ground.notebook.note_at(copy.t, "batch", "ok", **copy.labels, **batch)
+        for copy in self._copies:
+            shutil.rmtree(copy.folder)
+        self._copies.clear()
 
     def note_segments(self, topic: Topic) -> None:
         """Write which segments the leaders have on disk, with their sizes, into the history."""
@@ -153,31 +175,34 @@ class Logs:
         place = {"topic": view.topic, "partition": view.partition, "broker": view.leader}
         self._back.ground.notebook.note("segment", "ok", **place, base=base, size=size, state=state)
 
-    def _dump(self, topic: Topic, phase: str, brokers: Brokers) -> None:
-        folders: dict[Path, dict[str, object]] = {}
+    def _copy(self, topic: Topic, phase: str, brokers: Brokers) -> None:
+        """Copy segments, so that neither the cleaner nor retention takes them from under the tool's hands."""
         for view in self._back.sight.views(self._back.topic(topic)):
             for broker in brokers(view):
-                place = {"topic": view.topic, "partition": view.partition, "broker": broker}
-                folders[self._folder(view, broker)] = place
-        for folder, batch in self._batches(list(folders)):
-            more = {"phase": phase} if phase else {}
-            self._back.ground.notebook.note("batch", "ok", **folders[folder], **batch, **more)
+                labels: dict[str, object] = {
+                    "topic": view.topic,
+                    "partition": view.partition,
+                    "broker": broker,
+                }
+                if phase:
+                    labels["phase"] = phase
+                folder = self._back.cluster.folder / "copies" / f"{view.topic}-{time.monotonic_ns()}"
+                folder.mkdir(parents=True)
+                self._copies.append(Copy(folder, time.monotonic_ns(), labels))
+                for file in sorted(self._folder(view, broker).glob("*.log")):
+                    shutil.copyfile(file, folder / file.name)
 
-    def _batches(self, folders: list[Path]) -> list[tuple[Path, dict[str, object]]]:
-        """Return folder and batch of every batch; the tool is asked again when a file went away under its hands."""
-        told = ""
-        for _ in range(DUMP_ATTEMPTS):
-            files = [str(file) for folder in folders for file in sorted(folder.glob("*.log"))]
-            if not files:
-                raise StageProblem(f"There is no log in {[folder.name for folder in folders]}.")
-            command = next(iter(self._back.cluster.nodes.values())).runtime.tool_command(
-                DUMP_CLASS, "--files", ",".join(files)
-            )
-            done = subprocess.run(command, capture_output=True, text=True, timeout=DUMP_LIMIT_S, check=False)
-            if done.returncode == 0:
-                return list(parsed_batches(done.stdout.splitlines()))
-            told = done.stderr[-300:]
-        raise StageProblem(f"DumpLogSegments failed on {[folder.name for folder in folders]}: {told}")
+    def _batches(self, folders: list[Path]) -> Iterator[tuple[Path, dict[str, object]]]:
+        """Yield folder and batch of every batch. Raises StageProblem when the tool fails."""
+        files = [str(file) for folder in folders for file in sorted(folder.glob("*.log"))]
+        if not files:
+            raise StageProblem("There is no log to dump.")
+        runtime = next(iter(self._back.cluster.nodes.values())).runtime
+        command = runtime.tool_command(DUMP_CLASS, "--files", ",".join(files))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DUMP_LIMIT_S, check=False)
+        if done.returncode != 0:
+            raise StageProblem(f"DumpLogSegments failed on {files}: {done.stderr[-300:]}")
+        yield from parsed_batches(done.stdout.splitlines())
 
 
 def _bases(folder: Path) -> list[int]:

@@ -29,9 +29,9 @@ Place = tuple[str, int]
 class Member:
     """One consumer process in a group; every incarnation has a name of its own in the history."""
 
-    def __init__(self, back: Backstage, client: Client, topics: tuple[str, ...]) -> None:
-        """Speak for this process, which reads `topics` (their names on the cluster)."""
-        self.topics = topics
+    def __init__(self, back: Backstage, client: Client, instance: str | None) -> None:
+        """Speak for this process; `instance` is a static member's group.instance.id."""
+        self.known_as = instance or client.actor
         self._back = back
         self._client = client
         self._events: dict[str, int] = {}

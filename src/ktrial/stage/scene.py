@@ -14,6 +14,7 @@ from ktrial.cluster.topology import CONTROLLER_ID
 from ktrial.errors import FaultDidNotLand, StageProblem, WaitTimedOut
 from ktrial.stage.backstage import WAIT_LIMIT_S, Backstage
 from ktrial.stage.final import read_everything
+from ktrial.stage.gauges import Gauges
 from ktrial.stage.groups import Groups
 from ktrial.stage.logs import Logs
 from ktrial.stage.tools import Tools
@@ -43,6 +44,7 @@ class Stage:
         self.tools = Tools(ground, self.topic)
         self.logs = Logs(self._back)
         self.groups = Groups(self._back)
+        self.gauges = Gauges(self._back, self.groups, self.tools)
 
     # ---- topics and roles
 

@@ -7,14 +7,16 @@ import signal
 import threading
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+
 from ktrial.clients.java import JavaTools
 from ktrial.cluster.embedded import await_condition
 from ktrial.errors import StageProblem
-from ktrial.history.payload import decode, encode
+from ktrial.history.payload import Encoder, decode, encode
 from ktrial.stage.journals import Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ktrial.children import Child
     from ktrial.stage.ground import Ground
@@ -26,6 +28,13 @@ RECORD_BYTES = 40
 PRINTED = re.compile(
     r"^Partition:(?P<partition>\d+)\tOffset:(?P<offset>\d+)\t(?P<key>[^\t]*)\t(?P<value>.*)$"
 )
+FIGURES = ("records", "records_per_s", "mb_per_s", "avg_ms", "max_ms", "p50_ms", "p95_ms", "p99_ms")
+PERFORMANCE = re.compile(
+    r"^(\d+) records sent, ([\d.]+) records/sec \(([\d.]+) MB/sec\), ([\d.]+) ms avg latency, "
+    r"([\d.]+) ms max latency, ([\d.]+) ms 50th, ([\d.]+) ms 95th, ([\d.]+) ms 99th",
+    re.MULTILINE,
+)
+PAYLOADS = 256
 SHOWN = ("print.partition", "print.offset", "print.key")
 
 
@@ -69,6 +78,24 @@ class Tools:
             told = "kafka-console-producer ended without an error; it tells nothing of single records"
             notebook.note("send", "unknown", id=number, topic=name, error=told)
         notebook.close()
+
+    def performance(
+        self, topic: Topic, records: int, size: int, config: Mapping[str, str], **labels: object
+    ) -> None:
+        """Let kafka-producer-perf-test send orders as JSON as fast as it can, and note the figures that it prints."""
+        values = Encoder(self._ground.seed, size, "json").encode(np.arange(PAYLOADS), None)
+        payloads = self._ground.logs / "orders.json"
+        payloads.write_bytes(b"\n".join(values) + b"\n")
+        properties = [f"{name}={value}" for name, value in config.items()]
+        arguments = ["--topic", self._named(topic), "--num-records", str(records), "--throughput", "-1"]
+        arguments += ["--payload-file", str(payloads), "--command-property", *properties]
+        at = f"bootstrap.servers={self._ground.cluster.bootstrap}"
+        printed = self._java.run("kafka-producer-perf-test", *arguments, at)
+        self._ground.notebook.note(
+            "tool", "ok", tool="kafka-producer-perf-test", printed=printed[-4000:], **labels
+        )
+        for name, value in told_performance(printed).items():
+            self._ground.notebook.note("metric", "ok", name=name, value=value, labels=labels)
 
     def consume(self, topic: Topic, group: str, actor: str) -> int:
         """Read with kafka-console-consumer in a group, from the beginning, until the group has nothing left.
@@ -136,6 +163,17 @@ def _listen(child: Child, topic: str, group: str, notebook: Notebook, read: list
             intact=told[1],
         )
         read.append(told[0])
+
+
+def told_performance(printed: str) -> dict[str, float]:
+    """Return the figures of the last line of kafka-producer-perf-test, by the names of our own.
+
+    Raises StageProblem for another output.
+    """
+    found = PERFORMANCE.findall(printed)
+    if not found:
+        raise StageProblem(f"kafka-producer-perf-test told no figures: {printed[-200:]!r}.")
+    return dict(zip(FIGURES, map(float, found[-1]), strict=True))
 
 
 def describe_group(printed: str) -> list[dict[str, str]]:

@@ -56,7 +56,12 @@ class ProducerHandle:
         """Its name in the history."""
         return self._client.actor
 
-    def sends(
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._client.child.pid
+
+    def sends(  # noqa: PLR0913 - what is sent, how, and what to wait for, each named where it is used
         self,
         count: int,
         *,
@@ -65,15 +70,18 @@ class ProducerHandle:
         size: int = 100,
         partition: int | None = None,
         one_by_one: bool = False,
+        per_s: float | None = None,
+        shape: str = "letters",
         limit_s: float = SEND_LIMIT_S,
     ) -> range:
-        """Send records and wait as `then` says; return their ids.
+        """Send records and wait as `then` says; return their ids. `shape` is one of payload's SHAPES.
 
         Raises WaitTimedOut when what is awaited does not come, ClientDied when the process ends.
         """
         first = self._take_ids(count)
         before = self._log_end() if then is APPENDED else 0
-        work = self._work(first, count, keys=keys, size=size, partition=partition, one_by_one=one_by_one)
+        how = {"partition": partition, "one_by_one": one_by_one, "per_s": per_s, "shape": shape}
+        work = self._work(first, count, keys=keys, size=size, **how)
         self._client.ask("send", **work).reply(limit_s)
         if then is ACKNOWLEDGED:
             self.await_outcomes(limit_s)
