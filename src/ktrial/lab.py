@@ -96,26 +96,20 @@ def trial(  # noqa: PLR0913 - the parts of an experiment, each named where it is
 
     def made(scenario: Callable[[Stage, Any], None]) -> Trial:
         name = scenario.__name__.replace("_", "-")
-        if len(predict) > 1 and len(set(predict.values())) == 1 and None not in predict.values():
-            raise KtrialError(f"The trial {name} predicts the same of every setting, so it tries nothing.")
+        _check_differs(name, predict)
         settings = tuple(Setting(_label(varies, value), value, verdict) for value, verdict in predict.items())
         chosen = judge_for or (_always(judge) if judge else None)
         if chosen is None:
             raise KtrialError(f"The trial {name} has no judge.")
-        return Trial(
-            name,
-            question,
-            settings,
-            scenario,
-            chosen,
-            cluster or ClusterSpec(),
-            beyond,
-            by_hand,
-            alone,
-            lasts_s,
-        )
+        spec = cluster or ClusterSpec()
+        return Trial(name, question, settings, scenario, chosen, spec, beyond, by_hand, alone, lasts_s)
 
     return made
+
+
+def _check_differs(name: str, predict: Mapping[Any, Verdict | None]) -> None:
+    if len(predict) > 1 and len(set(predict.values())) == 1 and None not in predict.values():
+        raise KtrialError(f"The trial {name} predicts the same of every setting, so it tries nothing.")
 
 
 def _always(judge: Judge) -> Callable[[Any], Judge]:

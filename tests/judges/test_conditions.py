@@ -228,7 +228,7 @@ def test_a_claim_must_name_a_kind_that_can_break() -> None:
     """An unknown kind is refused with the nearest names; one that never breaks is refused, too."""
     with pytest.raises(UsageProblem, match="Did you mean duplicate"):
         everything(["duplicates"])
-    with pytest.raises(UsageProblem, match="never makes a verdict broken"):
+    with pytest.raises(UsageProblem, match="cannot be claimed"):
         everything(["unknown_tally"])
 
 

@@ -211,6 +211,7 @@ MUTATIONS: dict[str, tuple[Callable[[Playing], None], ...]] = {
 ELSEWHERE = {
     "out_of_order_read", "unread", "cheaper_than_claimed", "expired_early", "not_expired", "latest_missing",
     "stale_survivor", "resurrected",
+    "double_owned", "unassigned", "unowned", "idle_member", "taken_away", "stopped_needlessly", "rebalanced",
 }  # fmt: skip
 PLANTED = [(kind, plant) for kind, plants in MUTATIONS.items() for plant in plants]
 

@@ -100,6 +100,8 @@ def taken(fault: str, *, told: bool) -> Gathering:
     drop(play, "revoked", "a", 3.0)
     play.rows["commits"] = [row for row in play.rows["commits"] if row["offset"] != 3 or row["actor"] != "a"]
     play.struck(fault, "a", 2.5, 4.0)
+    drop(play, "revoked", "b", 4.0)
+    play.member("revoked", "b", 5.0, 0, 1, generation=3)
     if told:
         play.member("lost", "a", 4.1, 0)
     return play
@@ -207,10 +209,28 @@ def test_a_late_note_of_an_old_commit_is_not_one_of_a_former_owner() -> None:
     assert kinds(everything()(play.history())) == {"taken_away": 1}
 
 
+def test_a_commit_after_giving_up_is_a_second_owner() -> None:
+    """Who gave a partition up and commits it while it is another's has no excuse, whatever it had processed."""
+    play = gathering().committed("a", 3.4, 0, 3)
+    assert kinds(everything()(play.history())) == {"double_owned": 1}
+    for harmless in (
+        gathering().committed("a", 3.15, 0, 3),
+        gathering().committed("a", 3.4, 0, 3, "unknown"),
+    ):
+        assert kinds(everything()(harmless.history())) == {}, "nobody owned it then; or it was refused"
+
+
+def test_a_commit_of_a_partition_that_was_never_its_own() -> None:
+    """A member may commit what it owns; a tool that is no member may set offsets."""
+    play = gathering().committed("b", 1.5, 0, 1)
+    assert kinds(everything()(play.history())) == {"double_owned": 1}
+    assert kinds(everything()(gathering().committed("coordinator", 1.5, 0, 1).history())) == {}
+
+
 def test_a_former_owner_that_owns_again_commits_rightly() -> None:
     """It lost the partition, went on for a moment, got it back, did the rest, and committed: one owner at a time."""
     play = zombie("unknown")
-    drop(play, "revoked", "b", 4.0)
+    drop(play, "revoked", "b", 5.0)
     play.member("revoked", "b", 4.2, 0, 1).member("assigned", "a", 4.5, 0)
     play.did("a", 4.6, 6, 0, 3).committed("a", 4.7, 0, 4).member("revoked", "a", 5.0, 0)
     assert "double_owned" not in kinds(everything()(play.history()))

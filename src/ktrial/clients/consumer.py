@@ -90,8 +90,7 @@ class ConsumerProcess:
         try:
             while not self.closing.is_set() and self.work.rest():
                 self._take(self._batch())
-            self._commits.next_poll(self.work.positions)
-            self._consumer.close()
+            self._consumer.close()  # gives everything up in good order: see `_moved`
         except KtrialError as problem:
             self.channel.event("failed", error=str(problem))
             end_now(problem.exit_status)

@@ -1,8 +1,8 @@
 """Monitoring: whether what is watched is what happened. Lag by two witnesses, alarms against faults, counters.
 
-Figures are `metric` rows: `lag` (labels group, topic, partition, by), `watch` (under-replicated partitions; label broker),
-`rebalances` (labels at: before|after, broker), `MessagesInPerSec` (label topic). What they are held against is what
-clients and faults wrote down.
+Figures are `metric` rows: `lag` (labels group, topic, partition, by), `watch` (under-replicated partitions; label
+broker), `rebalances` (labels at: before|after, broker), `MessagesInPerSec` (label topic). What they are held against
+is what clients and faults wrote down.
 """
 
 from __future__ import annotations

@@ -89,6 +89,12 @@ class Owners:
         """Return the spans of a partition that cover a time."""
         return [span for span in self.spans.get(place, ()) if span.began_ns <= t_ns < span.ended_ns]
 
+    def label(self, place: Place) -> str:
+        """Return a partition's short name: its number, with its topic and group where there are several."""
+        group, topic, partition = place
+        short = str(partition) if len({each[1] for each in self.spans}) == 1 else f"{topic}-{partition}"
+        return short if len({each[0] for each in self.spans}) == 1 else f"{group}: {short}"
+
     def everything(self) -> Iterator[Span]:
         """Yield all spans, partition by partition."""
         for place in sorted(self.spans):

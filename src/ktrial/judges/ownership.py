@@ -1,7 +1,7 @@
 """Ownership in groups: one owner at a time, nobody left without, and whether members keep what they have.
 
-Two owners at once are two members that say so with no fault to excuse either; or one whose partition was another's
-already, that went on processing, and whose commit of it was accepted. Unowned is the time between one owner's end and
+Two owners at once are two members that say so with no fault to excuse either, or a member whose commit is accepted
+though the partition is another's (`ktrial.judges.usurpers`). Unowned is the time between one owner's end and
 the next one's beginning; a partition that nobody gets any more is unowned until the group's last event.
 """
 
@@ -15,6 +15,7 @@ import polars as pl
 
 from ktrial.judges.claim import Findings, Found
 from ktrial.judges.owners import FOREVER, Ended, Span
+from ktrial.judges.usurpers import accepted_from_others
 from ktrial.judges.witness import NS, first
 from ktrial.verdict import MAX_EXAMPLES, Doubt, Text
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ktrial.judges.case import Case
-    from ktrial.judges.owners import Owners, Place
+    from ktrial.judges.owners import Owners
 
 NO_MEMBER = Doubt(
     Text(
@@ -94,14 +95,6 @@ class Ownership:
         )
 
 
-def label(case: Case, place: Place) -> str:
-    """Return a partition's short name: its number, with its topic and group where there are several."""
-    group, topic, partition = place
-    places = case.owners.spans
-    short = str(partition) if len({each[1] for each in places}) == 1 else f"{topic}-{partition}"
-    return short if len({each[0] for each in places}) == 1 else f"{group}: {short}"
-
-
 def _gaps(case: Case) -> Iterator[Gap]:
     """Yield the times without an owner, by partition, each with the spans around it."""
     for place, spans in case.owners.spans.items():
@@ -126,7 +119,7 @@ def _last_sign(case: Case, group: str) -> int:
 def _measured(case: Case, gaps: list[Gap]) -> dict[str, object]:
     unowned: dict[str, float] = {}
     for gap in gaps:
-        name = label(case, gap.after.place)
+        name = case.owners.label(gap.after.place)
         unowned[name] = round(unowned.get(name, 0.0) + gap.seconds, 3)
     kept = [span for span in case.owners.everything() if span.ended in (Ended.LOST, Ended.TAKEN)]
     return {
@@ -151,7 +144,7 @@ def _pauses(case: Case) -> dict[str, float]:
     )
     known = case.owners.spans
     return {
-        label(case, (group, topic, partition)): round((gap or 0) / NS, 3)
+        case.owners.label((group, topic, partition)): round((gap or 0) / NS, 3)
         for group, topic, partition, gap in rows.iter_rows()
         if (group, topic, partition) in known
     }
@@ -166,7 +159,7 @@ def _takeovers(case: Case) -> Iterator[dict[str, object]]:
             left_ns = _left(case, before)
             done_ns = _first_done(case, after)
             yield {
-                "partition": label(case, place),
+                "partition": case.owners.label(place),
                 "from": before.actor,
                 "to": after.actor,
                 "how": before.ended.value,
@@ -205,7 +198,7 @@ def _by_two(case: Case) -> int:
 
 def _double_owned(case: Case) -> Found:
     clashes = [_clash(case, span, later) for span, later in case.owners.clashes]
-    examples = [*clashes, *_accepted(case)]
+    examples = [*clashes, *accepted_from_others(case)]
     headline = Text(
         ko=f"주인이 둘이었던 파티션이 있습니다({len(examples)}건).",
         en=f"Partitions had two owners at once, {len(examples)} {'time' if len(examples) == 1 else 'times'}.",
@@ -227,7 +220,7 @@ def _double_owned(case: Case) -> Found:
 def _clash(case: Case, span: Span, later: Span) -> dict[str, object]:
     until = min(span.ended_ns, later.ended_ns)
     return {
-        "partition": label(case, span.place),
+        "partition": case.owners.label(span.place),
         "owner": span.actor,
         "other": later.actor,
         "at_s": case.witness.seconds(later.began_ns),
@@ -235,51 +228,11 @@ def _clash(case: Case, span: Span, later: Span) -> dict[str, object]:
     }
 
 
-def _accepted(case: Case) -> Iterator[dict[str, object]]:
-    """Yield commits that were accepted from a member though it had processed what it commits as somebody else's."""
-    taken = [span for span in case.owners.everything() if span.ended in (Ended.LOST, Ended.TAKEN)]
-    for span in taken:
-        group, topic, partition = span.place
-        here = (
-            (pl.col("group") == group)
-            & (pl.col("topic") == topic)
-            & (pl.col("partition") == partition)
-            & (pl.col("actor") == span.actor)
-        )
-        others = [
-            each
-            for each in case.owners.spans[span.place]
-            if each.began_ns >= span.ended_ns and each.actor != span.actor
-        ]
-        again = [
-            each.began_ns
-            for each in case.owners.spans[span.place]
-            if each.began_ns > span.ended_ns and each.actor == span.actor
-        ]
-        if not others:
-            continue
-        since, until = others[0].began_ns, min(again, default=FOREVER)
-        late = case.history.processed.filter(here & pl.col("t").is_between(since, until, closed="none"))
-        commits = case.history.commits.filter(
-            here & pl.col("t").is_between(since, until, closed="none") & (pl.col("outcome") == "ok")
-        ).sort("t")
-        for t, offset in commits.select("t", "offset").iter_rows():
-            if late.filter((pl.col("t") < t) & (pl.col("offset") < offset)).height:
-                yield {
-                    "partition": label(case, span.place),
-                    "owner": others[0].actor,
-                    "other": span.actor,
-                    "at_s": case.witness.seconds(t),
-                    "committed": offset,
-                }
-                break
-
-
 def _unowned(case: Case, gaps: list[Gap], limit_s: float | None) -> Found:
     longest = sorted(gaps, key=lambda gap: -gap.seconds)
     examples = tuple(
         {
-            "partition": label(case, gap.after.place),
+            "partition": case.owners.label(gap.after.place),
             "from_s": case.witness.seconds(gap.after.ended_ns),
             "seconds": gap.seconds,
             "before": gap.after.actor,
@@ -317,7 +270,7 @@ def _taken_away(case: Case) -> Found:
     )
     examples = tuple(
         {
-            "partition": label(case, span.place),
+            "partition": case.owners.label(span.place),
             "member": span.actor,
             "to": next((each.actor for each in case.owners.at(span.place, span.ended_ns)), None),
             "at_s": case.witness.seconds(span.ended_ns),

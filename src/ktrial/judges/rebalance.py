@@ -15,7 +15,6 @@ import polars as pl
 
 from ktrial.judges.claim import Findings, Found
 from ktrial.judges.owners import Ended
-from ktrial.judges.ownership import label
 from ktrial.judges.witness import NS, first
 from ktrial.verdict import MAX_EXAMPLES, Doubt, Text
 
@@ -136,7 +135,7 @@ def _stopped_found(case: Case, stopped: list[tuple[Span, Span]]) -> Found:
     ordered = sorted(stopped, key=lambda pair: pair[0].ended_ns)
     examples = tuple(
         {
-            "partition": label(case, before.place),
+            "partition": case.owners.label(before.place),
             "member": before.actor,
             "from_s": case.witness.seconds(before.ended_ns),
             "until_s": case.witness.seconds(after.began_ns),

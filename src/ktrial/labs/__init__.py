@@ -9,6 +9,8 @@ from ktrial.labs import (
     lab07_replication,
     lab08_rebalancing,
     lab09_retention,
+    lab11_tuning,
+    lab12_monitoring,
 )
 
 LABS: tuple[Lab, ...] = (
@@ -19,4 +21,6 @@ LABS: tuple[Lab, ...] = (
     lab07_replication.LAB,
     lab08_rebalancing.LAB,
     lab09_retention.LAB,
+    lab11_tuning.LAB,
+    lab12_monitoring.LAB,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ktrial.judges import keeps_its_partitions, kept_partitions_go_on, no_rebalance
 from ktrial.lab import Alone, Lab, trial
-from ktrial.stage import Topic, Work
+from ktrial.stage import Commits, Topic, Work
 from ktrial.verdict import BROKEN, HELD, Text
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ GROUP = "order-service"
 EVERYWHERE = {"cycle": 40}  # this many keys: records on every partition
 HEARTBEATS = {"heartbeat.interval.ms": "200"}
 PACED = Work(each_ms=2, batch=20)
+CAREFUL = Work(each_ms=4, batch=20, commits=Commits.AFTER_BATCH)  # busy for a while, and commits what it did
 PAUSE_S = 3.5  # between the short session time-out and the long one
 
 
@@ -42,16 +43,18 @@ PAUSE_S = 3.5  # between the short session time-out and the long one
     lasts_s=6.5,
 )
 def session_timeout(stage: Stage, session_ms: str) -> None:
-    """Stop one of two members in the middle of its work for 3.5 s, let it go on, wait until it has caught up."""
+    """Stop one of two members in the middle of a batch for 3.5 s, let it go on, wait until both have done the rest."""
     config = {**HEARTBEATS, "session.timeout.ms": session_ms}
-    sleeper = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
-    other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
+    sleeper = stage.groups.join(GROUP, ORDERS, config=config, work=CAREFUL)
+    other = stage.groups.join(GROUP, ORDERS, config=config, work=CAREFUL)
     stage.groups.await_stable(GROUP, sleeper, other)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
-        producer.await_acknowledged(50)
+    with stage.producing(ORDERS) as producer:
+        producer.sends(400, keys=EVERYWHERE)
+        sleeper.await_processed(30)
         with sleeper.paused():
             sleeper.await_paused_for(PAUSE_S)
         stage.groups.await_stable(GROUP, sleeper, other)
+        producer.sends(100, keys=EVERYWHERE)
     stage.groups.await_caught_up(GROUP, ORDERS)
 
 
@@ -80,7 +83,7 @@ def poll_interval(stage: Stage, takes: str) -> None:
     slow = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
     other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
     stage.groups.await_stable(GROUP, slow, other)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
         slow.busy(float(takes.removesuffix(" ms")))
         slow.await_idle()
         stage.groups.await_stable(GROUP, slow, other)
@@ -134,7 +137,7 @@ def strategy(stage: Stage, chosen: Strategy) -> None:
     """Let two members work on a steady stream, let a third join, let the first leave in good order."""
     first, second = (stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED) for _ in range(2))
     stage.groups.await_stable(GROUP, first, second)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
         producer.await_acknowledged(50)
         third = stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED)
         stage.groups.await_stable(GROUP, first, second, third)
@@ -170,12 +173,12 @@ def static_membership(stage: Stage, instance: str) -> None:
 
     def config(number: int) -> dict[str, str]:
         named = {"group.instance.id": f"order-service-{number}"} if instance == "set" else {}
-        return {**HEARTBEATS, "session.timeout.ms": "5000", **named}
+        return {**HEARTBEATS, "session.timeout.ms": "6000", **named}
 
     mortal = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)
     other = stage.groups.join(GROUP, ORDERS, config=config(2), work=PACED)
     stage.groups.await_stable(GROUP, mortal, other)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
         producer.await_acknowledged(50)
         mortal.kill()
         reborn = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)

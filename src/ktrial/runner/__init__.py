@@ -78,10 +78,8 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
         said = lambda text: feed.tell("said", text=text)  # noqa: E731 - one line, used once
         runtime = prepare(find_runtime(_fetching(feed)), session, said)
         player = Player(session, folder, options.seed, overrides, feed)
-        house = _House(player, announcer, runtime, booted)
-        room = psutil.virtual_memory().available // CLUSTER_BYTES
-        clusters = max(1, min(MOST_CLUSTERS, room, os.cpu_count() or 1))
-        house.through(scheduled(jobs, side_by_side=options.side_by_side, clusters=clusters))
+        phases = scheduled(jobs, side_by_side=options.side_by_side, clusters=_room_for_clusters())
+        _House(player, announcer, runtime, booted).through(phases)
     except KeyboardInterrupt:
         interrupted = True
     finally:
@@ -100,6 +98,12 @@ def run(plan: Sequence[tuple[Lab, Sequence[Trial]]], options: RunOptions, feed: 
     )
     folder.write_report(result.as_json())
     return result
+
+
+def _room_for_clusters() -> int:
+    """Return how many clusters this machine has memory and processors for."""
+    room = psutil.virtual_memory().available // CLUSTER_BYTES
+    return max(1, min(MOST_CLUSTERS, room, os.cpu_count() or 1))
 
 
 def _fetching(feed: Feed) -> Callable[[str, int, int], None]:
