@@ -49,14 +49,18 @@ def test_a_clean_group_is_held() -> None:
     assert judgement.measured["sizes"] == [[2], [1, 1], [2]]
     assert judgement.measured["unowned_s"] == {"0": 0.3, "1": 0.2}
     assert judgement.measured["pause_s"] == {"0": 1.1, "1": 1.1}
+    assert judgement.measured["kept_pause_s"] == {"0": 1.1, "1": 1.1}
+    assert judgement.measured["moved_pause_s"] == {"0": 1.0, "1": 1.0}
     assert judgement.measured["generations"] == 3
     assert judgement.measured["revoked"] == 6
     assert judgement.measured["stopped_needlessly"] == 2
+    assert judgement.measured["stopped_s"] == 0.1
     takeovers = takeovers_of(judgement)
     assert takeovers[0] == {
         "partition": "0", "from": "a", "to": "b", "how": "revoked", "owned_s": 0.2, "processed_s": 0.4,
     }  # fmt: skip
     assert takeovers[1]["partition"] == "1"
+    assert judgement.measured["takeover_s"] == {"revoked": {"owned_s": 0.2, "processed_s": 0.4}}
 
 
 def never_revoked(play: Gathering) -> None:

@@ -240,15 +240,19 @@ class EmbeddedCluster:
         self._read_back()
 
     def _boot_progress(self) -> tuple[bool, str]:
-        for node in self.nodes.values():
-            if node.state() == "died":
-                what = f"{node.name} ended while it started: {node.last_log_lines()}"
-                mend = "Its whole log is kept in the run folder."
-                raise MachineProblem(what, mend=mend)
+        self._check_alive()
         registered = self.registered()
         return registered == self.brokers, f"brokers {list(registered)} of {list(self.brokers)} registered"
 
+    def _check_alive(self) -> None:
+        """Raise MachineProblem, with its last words, for a node that ended by itself."""
+        for node in self.nodes.values():
+            if node.state() == "died":
+                what = f"{node.name} ended by itself: {node.last_log_lines()}"
+                raise MachineProblem(what, mend="Its whole log is kept in the run folder.")
+
     def _knows_everywhere(self, topic: str, assignment: Sequence[Sequence[int]]) -> tuple[bool, str]:
+        self._check_alive()
         for broker in self.brokers:
             if self.nodes[broker].state() != "running" or broker in self.isolated:
                 continue

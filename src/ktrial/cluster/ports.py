@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 
 from ktrial.errors import UsageProblem
 
 LOWEST, HIGHEST = 20_000, 32_000
+_given: set[int] = set()
+_lock = threading.Lock()
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports on which nobody listens now. Raises UsageProblem when there are none."""
+    """Return `count` different ports on which nobody listens now, none of which this program gave out before.
+
+    A port of a node that is not up (yet, or any more) looks free, and is not. Raises UsageProblem when there are none.
+    """
     found: list[int] = []
     tried = random.sample(range(LOWEST, HIGHEST), HIGHEST - LOWEST)  # not the workload's random numbers
-    for port in tried:
-        if is_free(port):
-            found.append(port)
-        if len(found) == count:
-            return found
+    with _lock:
+        for port in tried:
+            if port not in _given and is_free(port):
+                found.append(port)
+            if len(found) == count:
+                _given.update(found)
+                return found
     what = f"No {count} free ports between {LOWEST} and {HIGHEST} on 127.0.0.1."
     raise UsageProblem(what, mend="End programs that listen there, then start again.")
 

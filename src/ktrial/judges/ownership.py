@@ -122,13 +122,15 @@ def _measured(case: Case, gaps: list[Gap]) -> dict[str, object]:
         name = case.owners.label(gap.after.place)
         unowned[name] = round(unowned.get(name, 0.0) + gap.seconds, 3)
     kept = [span for span in case.owners.everything() if span.ended in (Ended.LOST, Ended.TAKEN)]
+    takeovers = list(_takeovers(case))
     return {
         "members": len({change.actor for change in case.owners.changes}),
         "unowned_s": unowned,
         "longest_unowned_s": max((gap.seconds for gap in gaps), default=0.0),
         "pause_s": _pauses(case),
         "taken_away": len(kept),
-        "takeovers": list(_takeovers(case))[:MAX_EXAMPLES],
+        "takeover_s": _longest(takeovers),
+        "takeovers": takeovers[:MAX_EXAMPLES],
         "processed_by_two": _by_two(case),
     }
 
@@ -166,6 +168,18 @@ def _takeovers(case: Case) -> Iterator[dict[str, object]]:
                 "owned_s": round((after.began_ns - left_ns) / NS, 3),
                 "processed_s": None if done_ns is None else round((done_ns - left_ns) / NS, 3),
             }
+
+
+def _longest(takeovers: list[dict[str, object]]) -> dict[str, dict[str, float]]:
+    """Return, by how the owner before went, the longest time until the next one owned, and until it processed."""
+    longest: dict[str, dict[str, float]] = {}
+    for each in takeovers:
+        known = longest.setdefault(str(each["how"]), {})
+        for step in ("owned_s", "processed_s"):
+            seconds = each[step]
+            if isinstance(seconds, float):
+                known[step] = max(seconds, known.get(step, 0.0))
+    return longest
 
 
 def _left(case: Case, span: Span) -> int:

@@ -54,6 +54,10 @@ class Rebalances:
             "generations": len(numbers),
             "revoked": sum(span.ended is Ended.REVOKED for span in owners.everything()),
             "stopped_needlessly": len(stopped),
+            "stopped_s": round(
+                max((after.began_ns - before.ended_ns for before, after in stopped), default=0) / NS, 3
+            ),
+            **_pauses(case),
             **_waits(case),
         }
         found = [_stopped_found(case, stopped)]
@@ -116,6 +120,33 @@ def _after(owners: Owners, struck_ns: int) -> list[tuple[int, str, int | None]]:
         if before.ended_ns >= struck_ns
     }
     return [(t, actor, None) for t, actor in sorted(times)]
+
+
+def _pauses(case: Case) -> dict[str, object]:
+    """Return the longest time between two processed records of each partition, in seconds.
+
+    `kept_pause_s`: the same member processed both; `moved_pause_s`: another one went on.
+    """
+    done = case.history.processed.sort("t")
+    here = ("group", "topic", "partition")
+    gaps = (
+        done.select(
+            pl.col("group", "topic").cast(pl.String),
+            "partition",
+            gap=pl.col("t").diff().over(here),
+            kept=(pl.col("actor") == pl.col("actor").shift()).over(here),
+        )
+        .drop_nulls("gap")
+        .group_by(*here, "kept")
+        .agg(pl.col("gap").max())
+        .sort(*here)
+    )
+    found: dict[str, dict[str, float]] = {"kept_pause_s": {}, "moved_pause_s": {}}
+    for group, topic, partition, kept, gap in gaps.iter_rows():
+        place = (group, topic, partition)
+        if place in case.owners.spans:
+            found["kept_pause_s" if kept else "moved_pause_s"][case.owners.label(place)] = round(gap / NS, 3)
+    return dict(found)
 
 
 def _waits(case: Case) -> dict[str, object]:

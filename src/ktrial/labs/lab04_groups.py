@@ -110,7 +110,7 @@ class Leaves(Enum):
 )
 def leaving(stage: Stage, leaves: Leaves) -> None:
     """Let three members process a steady stream, let one of them leave, wait until the other two have everything."""
-    with stage.producing(ORDERS) as producer, producer.load(per_s=60, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=50, at_most=5_000, keys=EVERYWHERE):
         leaver, *others = (
             stage.groups.join(GROUP, ORDERS, config=MEMBERS, work=Work(each_ms=1)) for _ in range(3)
         )

@@ -83,7 +83,7 @@ def poll_interval(stage: Stage, takes: str) -> None:
     slow = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
     other = stage.groups.join(GROUP, ORDERS, config=config, work=PACED)
     stage.groups.await_stable(GROUP, slow, other)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=100, at_most=5_000, keys=EVERYWHERE):
         slow.busy(float(takes.removesuffix(" ms")))
         slow.await_idle()
         stage.groups.await_stable(GROUP, slow, other)
@@ -137,7 +137,7 @@ def strategy(stage: Stage, chosen: Strategy) -> None:
     """Let two members work on a steady stream, let a third join, let the first leave in good order."""
     first, second = (stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED) for _ in range(2))
     stage.groups.await_stable(GROUP, first, second)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=200, at_most=5_000, keys=EVERYWHERE):
         producer.await_acknowledged(50)
         third = stage.groups.join(GROUP, ORDERS, config=chosen.config, work=PACED)
         stage.groups.await_stable(GROUP, first, second, third)
@@ -178,7 +178,7 @@ def static_membership(stage: Stage, instance: str) -> None:
     mortal = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)
     other = stage.groups.join(GROUP, ORDERS, config=config(2), work=PACED)
     stage.groups.await_stable(GROUP, mortal, other)
-    with stage.producing(ORDERS) as producer, producer.load(per_s=120, at_most=5_000, keys=EVERYWHERE):
+    with stage.producing(ORDERS) as producer, producer.load(per_s=100, at_most=5_000, keys=EVERYWHERE):
         producer.await_acknowledged(50)
         mortal.kill()
         reborn = stage.groups.join(GROUP, ORDERS, config=config(1), work=PACED)
