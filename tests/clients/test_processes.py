@@ -164,3 +164,43 @@ def test_reader_names_what_it_waits_for(start: Starter, tmp_path: Path) -> None:
     assert answer["waiting"][1] == ["orders", 1, "read_uncommitted", -1, -1]
     assert reader.process.wait(5) == 2
     assert read_journals(tmp_path).ends.is_empty()
+
+
+def member_specification(folder: Path) -> dict[str, Any]:
+    """Return the specification of a group's member that reaches nobody."""
+    more = {"topics": ["orders"], "group": "shop", "process": {"each_ms": 1, "batch": 10}}
+    return {**producer_specification(folder), **more, "commit": {"when": "after", "every": 3}}
+
+
+def test_member_is_halted_and_goes_on(start: Starter, tmp_path: Path) -> None:
+    """A halt at what is done already holds at once, is said once, leaves it answering, and ends when told so."""
+    member = start("consumer", member_specification(tmp_path))
+    assert member.hear() == {"event": "ready"}
+    assert member.ask("halt", after=0)["did"] == "halt"
+    assert member.hear() == {"event": "halted", "processed": 0}
+    assert member.ask("tally", n=7) == {
+        "n": 7, "did": "tally", "read": 0, "processed": 0, "positions": [], "owned": [],
+    }  # fmt: skip
+    assert member.ask("go_on")["did"] == "go_on"
+    assert member.ask("busy", ms=5)["did"] == "busy"
+    assert "cannot do this" in member.ask("halt")["error"]
+    assert "dance" in member.ask("dance")["error"]
+    assert member.end() == 0
+
+
+def test_halted_member_ends_when_told_so(start: Starter, tmp_path: Path) -> None:
+    """A halt does not keep it from closing."""
+    member = start("consumer", member_specification(tmp_path))
+    member.hear()
+    member.ask("halt", after=0)
+    member.hear()
+    assert member.end() == 0
+
+
+def test_unknown_way_to_commit_ends_the_process(start: Starter, tmp_path: Path) -> None:
+    """A way that does not exist is refused with those that do."""
+    member = start("consumer", {**member_specification(tmp_path), "commit": {"when": "later"}})
+    event = member.hear()
+    assert event["event"] == "failed"
+    assert "handed-out" in event["error"]
+    assert member.process.wait(5) == 64

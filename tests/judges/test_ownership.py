@@ -17,13 +17,13 @@ from ktrial.judges import (
 )
 from ktrial.verdict import BROKEN, HELD, INCONCLUSIVE, Judgement
 
-NUMBERS = {"unowned", "stopped_needlessly"}
-"""What an eager group has at each rebalance."""
+OURS = {"double_owned", "unassigned", "idle_member", "taken_away", "rebalanced"}
+"""Kinds about ownership, without the numbers that an eager group has at each rebalance."""
 
 
 def kinds(judgement: Judgement) -> dict[str, int]:
-    """Return the count of each kind of anomaly that an eager group does not have anyway."""
-    return {each.kind: each.count for each in judgement.anomalies if each.kind not in NUMBERS}
+    """Return the count of each kind of anomaly about ownership that an eager group does not have anyway."""
+    return {each.kind: each.count for each in judgement.anomalies if each.kind in OURS}
 
 
 def takeovers_of(judgement: Judgement) -> list[dict[str, object]]:

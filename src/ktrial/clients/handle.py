@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 READY_LIMIT_S = 20.0
 LOOK_S = 0.1
+HEAR_OUT_S = 5.0
 
 
 class Asked:
@@ -42,6 +43,9 @@ class Asked:
         """Return the answer. Raises WaitTimedOut, ClientDied, or StageProblem with the client's own words."""
         deadline = time.monotonic() + limit_s
         while not self._come.wait(LOOK_S):
+            self._client.hear_out()
+            if self._come.is_set():
+                break
             self._client.check_alive()
             if time.monotonic() > deadline:
                 raise WaitTimedOut(f"{self._client.actor} to {self._what}", limit_s, "no answer yet")
@@ -96,6 +100,11 @@ class Client:
             asked = self._asked[number] = Asked(self, do)
         self._write({"do": do, "n": number, **fields})
         return asked
+
+    def hear_out(self) -> None:
+        """Take in all that a process said before it ended: its last answer may still be on the way."""
+        if not self.child.alive:
+            self._listener.join(HEAR_OUT_S)
 
     def check_alive(self) -> None:
         """Raise ClientDied, with its last words, when the process ended although nobody closed or killed it."""

@@ -75,7 +75,8 @@ class Runtime:
             f"policyLocation=file://{self.folder / 'jolokia-policy.xml'}"
         )
         logging = f"-Dlog4j2.configurationFile=file:{self.folder / 'log4j2.properties'}"
-        command = [str(self.java.path), *NODE_FLAGS, *QUIET_AOT]
+        scratch = f"-Djava.io.tmpdir={properties.parent}"  # what is unpacked there goes with the folder
+        command = [str(self.java.path), *NODE_FLAGS, *QUIET_AOT, scratch]
         if train_to:
             command.append(f"-XX:AOTCacheOutput={train_to}")
         elif self.aot_cache:

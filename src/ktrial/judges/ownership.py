@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from ktrial.judges.claim import Findings, Found
@@ -21,6 +22,8 @@ from ktrial.verdict import MAX_EXAMPLES, Doubt, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from ktrial.judges.case import Case
     from ktrial.judges.owners import Owners
@@ -97,6 +100,7 @@ class Ownership:
 
 def _gaps(case: Case) -> Iterator[Gap]:
     """Yield the times without an owner, by partition, each with the spans around it."""
+    last_signs = {group: _last_sign(case, group) for group in {place[0] for place in case.owners.spans}}
     for place, spans in case.owners.spans.items():
         last = spans[0]
         for span in spans[1:]:
@@ -104,7 +108,7 @@ def _gaps(case: Case) -> Iterator[Gap]:
                 yield Gap(last, span, span.began_ns)
             if span.ended_ns > last.ended_ns:
                 last = span
-        over_ns = _last_sign(case, place[0])
+        over_ns = last_signs[place[0]]
         if last.ended_ns < over_ns:
             yield Gap(last, None, over_ns)
 
@@ -154,12 +158,13 @@ def _pauses(case: Case) -> dict[str, float]:
 
 def _takeovers(case: Case) -> Iterator[dict[str, object]]:
     """Yield every change of owner: from whom to whom, how, and how long until it owned and until it processed."""
+    times = _processing_times(case)
     for place, spans in case.owners.spans.items():
         for before, after in pairwise(spans):
             if before.actor == after.actor or before.ended_ns > after.began_ns:
                 continue
             left_ns = _left(case, before)
-            done_ns = _first_done(case, after)
+            done_ns = _first_done(times, after)
             yield {
                 "partition": case.owners.label(place),
                 "from": before.actor,
@@ -191,17 +196,24 @@ def _left(case: Case, span: Span) -> int:
     return span.ended_ns
 
 
-def _first_done(case: Case, span: Span) -> int | None:
-    group, topic, partition = span.place
-    rows = case.history.processed.filter(
-        (pl.col("group") == group)
-        & (pl.col("topic") == topic)
-        & (pl.col("partition") == partition)
-        & (pl.col("actor") == span.actor)
-        & pl.col("t").is_between(span.began_ns, span.ended_ns)
+def _processing_times(case: Case) -> dict[tuple[str, str, int, str], NDArray[np.int64]]:
+    """Return when each member processed something of each partition, sorted."""
+    per_member = (
+        case.history.processed.group_by("group", "topic", "partition", "actor")
+        .agg(pl.col("t").sort())
+        .with_columns(pl.col("group", "topic", "actor").cast(pl.String))
     )
-    t = rows["t"].min()
-    return t if isinstance(t, int) else None
+    return {
+        (group, topic, partition, actor): t.to_numpy()
+        for group, topic, partition, actor, t in zip(*per_member.get_columns(), strict=True)
+    }
+
+
+def _first_done(times: dict[tuple[str, str, int, str], NDArray[np.int64]], span: Span) -> int | None:
+    """Return when an owner processed its first record of a partition; None when it did not."""
+    mine = times.get((*span.place, span.actor), np.empty(0, np.int64))
+    at = int(np.searchsorted(mine, span.began_ns))
+    return int(mine[at]) if at < mine.size and mine[at] <= span.ended_ns else None
 
 
 def _by_two(case: Case) -> int:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 from ktrial.judges.assignment import Assignment
 from ktrial.judges.bursts import Bursts
 from ktrial.judges.claim import Claim
+from ktrial.judges.commits import Commits
 from ktrial.judges.compaction import Compaction
 from ktrial.judges.conditions import Conditions, NotVacuous, ReadToEnd
 from ktrial.judges.cost import CostOrder
 from ktrial.judges.delivery import Delivery
+from ktrial.judges.effects import Effects
 from ktrial.judges.keys import Keys
 from ktrial.judges.kinds import BREAKS_ANYWAY, SAFETY, checked
 from ktrial.judges.monitoring import Alarm, CountAgreement, LagAgreement
@@ -137,6 +139,21 @@ def costs_in_order(actors: tuple[str, ...], *, bursts: tuple[str, ...] = ()) -> 
     return Claim((*RUN, *parts), frozenset({"cheaper_than_claimed"}))
 
 
+def none_skipped() -> Claim:
+    """Claim that no group committed an offset beyond a record that it never processed: at least once."""
+    return Claim((*READ, Commits(needed=True)), frozenset({"committed_too_far", "offset_regressed"}))
+
+
+def none_processed_twice() -> Claim:
+    """Claim that no group processed a record more than once: at most once."""
+    return Claim((*READ, Commits(needed=True)), frozenset({"reprocessed"}))
+
+
+def effects_in_order() -> Claim:
+    """Claim that each group processed the events of every key in the order in which they were sent."""
+    return Claim((*READ, Effects(needed=True)), frozenset({"out_of_order_effect"}))
+
+
 def saves(
     cells: tuple[str, ...],
     record_bytes: int,
@@ -182,7 +199,8 @@ def everything(claims: Iterable[str] = ()) -> Claim:
     parts: list[Part] = [
         *READ, Delivery(), Retention(), Compaction(),
         Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
-        Ownership(), Assignment(needed="idle_member" in claimed), Rebalances(steady="rebalanced" in claimed),
+        Commits(), Effects(), Ownership(),
+        Assignment(needed="idle_member" in claimed), Rebalances(steady="rebalanced" in claimed),
         InSync(needed="isr_shrank" in claimed), Progress(needed=bool({"stalled", "refused"} & claimed)),
     ]  # fmt: skip
     if "out_of_order_read" in claimed:

@@ -13,14 +13,15 @@ from ktrial.errors import StageProblem
 from ktrial.stage.tools import describe_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ktrial.stage.backstage import Backstage
     from ktrial.stage.groups import Groups
     from ktrial.stage.tools import Tools
     from ktrial.stage.topic import Topic
 
-COUNTERS = ("BytesInPerSec", "MessagesInPerSec", "TotalProduceRequestsPerSec")
+REQUESTS = "TotalProduceRequestsPerSec"
+COUNTERS = ("BytesInPerSec", "MessagesInPerSec", REQUESTS)
 UNDER_REPLICATED = "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions"
 SAMPLED_EVERY_S = 0.1
 MOST_SAMPLES = 6000
@@ -34,13 +35,25 @@ class Gauges:
         self._back, self._groups, self._tools = back, groups, tools
 
     def counts(self, topic: Topic, **labels: object) -> dict[str, int]:
-        """Read a topic's counters, summed over all brokers, by JMX: bytes and records in, produce requests."""
+        """Read a topic's counters, summed over all running brokers, by JMX: bytes and records in, produce requests."""
         name = self._back.topic(topic)
-        nodes = [self._back.cluster.nodes[broker] for broker in self._back.cluster.brokers]
+        every = (self._back.cluster.nodes[broker] for broker in self._back.cluster.brokers)
+        nodes = [node for node in every if node.state() == "running"]
         read = {counter: sum(jmx.topic_count(node, name, counter) for node in nodes) for counter in COUNTERS}
         for counter, value in read.items():
             self._note(counter, value, topic=name, mbean=jmx.topic_mbean(name, counter), **labels)
         return read
+
+    def await_requests(self, topic: Topic, *, more_than: Mapping[str, int]) -> None:
+        """Wait until brokers were asked to append to a topic once more than `counts` told, taken or refused."""
+        name = self._back.topic(topic)
+        nodes = [self._back.cluster.nodes[broker] for broker in self._back.cluster.brokers]
+
+        def come() -> tuple[bool, str]:
+            asked = sum(jmx.topic_count(node, name, REQUESTS) for node in nodes if node.state() == "running")
+            return asked > more_than[REQUESTS], f"{asked} requests"
+
+        self._back.await_seen(f"one more produce request for {topic.name}", come)
 
     @contextmanager
     def processor_time(self, pid: int, **labels: object) -> Iterator[None]:

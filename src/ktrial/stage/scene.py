@@ -7,6 +7,7 @@ sleeps and hopes. Leaves out judging: a scenario only makes things happen.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ktrial.cluster import jmx, wire
@@ -59,6 +60,20 @@ class Stage:
         self.tools.run("kafka-topics", "--create", "--topic", name, *shape)
         self.tools.run("kafka-topics", "--describe", "--topic", name)
         self._back.watch(topic)
+
+    def grows(self, topic: Topic, partitions: int) -> Topic:
+        """Give a topic more partitions, as a person would, by kafka-topics; return it as it is now."""
+        name = self.topic(topic)
+        self.tools.run("kafka-topics", "--alter", "--topic", name, "--partitions", str(partitions))
+        grown = replace(topic, partitions=partitions)
+        self._back.topics[grown] = self._back.topics.pop(topic)
+
+        def known() -> tuple[bool, str]:
+            views = self._sight.views(name)
+            return len(views) == partitions and all(view.leader >= 0 for view in views), f"{len(views)} known"
+
+        self._await(f"{partitions} partitions of {topic.name}", known, WAIT_LIMIT_S)
+        return grown
 
     @property
     def brokers(self) -> tuple[int, ...]:
@@ -154,9 +169,9 @@ class Stage:
     # ---- faults
 
     @contextmanager
-    def fault(self, fault: Fault) -> Iterator[Injected]:
-        """Keep a fault in force while the body runs; it is undone at the end, also when the body fails."""
-        injected = self.inject(fault)
+    def fault(self, fault: Fault, *, lands: bool = True) -> Iterator[Injected]:
+        """Keep a fault in force while the body runs (see `inject`); undone at the end, also when the body fails."""
+        injected = self.inject(fault, lands=lands)
         try:
             yield injected
         finally:
