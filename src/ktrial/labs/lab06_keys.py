@@ -99,7 +99,8 @@ def growing_the_topic(stage: Stage, partitions: int) -> None:
     by_hand=(
         (
             "kafka-producer-perf-test --topic orders --num-records 1000 --record-size 100 --throughput 100"
-            " --producer-props enable.idempotence=false max.in.flight.requests.per.connection=5 bootstrap.servers=localhost:9092"
+            " --producer-props enable.idempotence=false max.in.flight.requests.per.connection=5"
+            " bootstrap.servers=localhost:9092"
         ),
         "kill -TERM <pids of both followers>; start them again",
     ),
