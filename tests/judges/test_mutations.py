@@ -212,6 +212,7 @@ ELSEWHERE = {
     "out_of_order_read", "unread", "cheaper_than_claimed", "expired_early", "not_expired", "latest_missing",
     "stale_survivor", "resurrected",
     "double_owned", "unassigned", "unowned", "idle_member", "taken_away", "stopped_needlessly", "rebalanced",
+    "aborted_visible", "torn", "hanging_transaction", "copy_missing", "copy_repeated", "copy_wrong",
     "committed_too_far", "offset_regressed", "reprocessed", "out_of_order_effect",
     "not_fewer", "lag_differs", "count_differs", "alarm_missed", "alarm_stays", "false_alarm",
 }  # fmt: skip

@@ -5,6 +5,7 @@
                     "tombstones", "shape"} -> {"called"}
     flush          {"limit_s"} -> {"outstanding"}          close  {"limit_s"} -> {"outstanding"}, and the process ends
     tally          {} -> {"called", "ok", "failed", "unknown", "unacknowledged"}
+    begin {"txn"}, commit {}, abort {}   of a producer with a transactional.id; sends in between belong to it
     stop_sending   {} ends the sends asked for so far; each of them replies how many records it called
 
 Two threads: one listens, answering `tally` and `stop_sending` at once, and one sends and polls. The listener sleeps
@@ -31,7 +32,8 @@ from ktrial.clients.deliveries import Deliveries
 from ktrial.clients.profile import check, complete
 from ktrial.clients.requests import Send
 from ktrial.clients.tombstones import Burial
-from ktrial.errors import KtrialError, UsageProblem
+from ktrial.clients.transactions import Transactions
+from ktrial.errors import KtrialError, StageProblem, UsageProblem
 from ktrial.history.journal import CALL, NO_NAME, Journal
 from ktrial.history.payload import Encoder
 
@@ -63,6 +65,8 @@ class ProducerProcess:
         self._journal = Journal(Path(specification["journal"]), specification["actor"])
         self.deliveries = Deliveries(self._journal, settings)
         self._producer = confluent_kafka.Producer({**settings, "error_cb": _log_error})
+        name = chosen.get("transactional.id")
+        self._transactions = Transactions(self._producer, self._journal, str(name)) if name else None
 
     def run(self) -> None:
         """Carry out commands until `close`; a failure of ours ends the whole process, and says so."""
@@ -91,6 +95,8 @@ class ProducerProcess:
         match command.get("do"):
             case "send":
                 self._send(place, command)
+            case "begin" | "commit" | "abort":
+                self._transact(command)
             case "flush":
                 self._wait_for_outcomes(float(command.get("limit_s", CLOSE_LIMIT_S)), unless_closing=True)
                 self.channel.reply(command, outstanding=self.deliveries.outstanding)
@@ -100,6 +106,23 @@ class ProducerProcess:
             case other:
                 self.channel.refuse(command, f"A producer cannot {other!r}.")
         return True
+
+    def _transact(self, command: Command) -> None:
+        if self._transactions is None:
+            self.channel.refuse(command, "This producer has no transactional.id.")
+            return
+        try:
+            if command["do"] == "begin":
+                self._transactions.begin(str(command["txn"]))
+            elif command["do"] == "commit":
+                self._transactions.commit()
+            else:
+                self._transactions.abort()
+        except (StageProblem, confluent_kafka.KafkaException) as problem:
+            self.channel.refuse(command, str(problem))
+            return
+        self._poll(0)
+        self.channel.reply(command)
 
     def _send(self, place: int, command: Command) -> None:
         try:
@@ -158,7 +181,8 @@ class ProducerProcess:
 
     def _write_calls(self, ids: NDArray[np.int64], topic: str, keys: list[str | None] | None) -> None:
         rows = np.empty(len(ids), dtype=CALL)
-        rows["id"], rows["topic"], rows["txn"] = ids, self._journal.name(topic), NO_NAME
+        txn = self._transactions.number if self._transactions else NO_NAME
+        rows["id"], rows["topic"], rows["txn"] = ids, self._journal.name(topic), txn
         rows["key"] = NO_NAME if keys is None else self._journal.names(keys)
         rows["t"] = time.monotonic_ns() + np.arange(
             len(ids)

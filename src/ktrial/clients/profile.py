@@ -85,6 +85,7 @@ ALIASES = {
 }
 """librdkafka's second names, each with the one that Kafka's documents use."""
 
+TRANSACTION_TIMEOUT_MS = 60_000
 _UNKNOWN = re.compile(r'No such configuration property: "(.*)"', re.DOTALL)
 _ONE_ACK_OR_NONE = {"0", "1"}
 _MOST_IN_FLIGHT = 5  # beyond it the broker cannot tell a repeated batch from a new one
@@ -100,6 +101,8 @@ def java_profile(role: Role, chosen: Mapping[str, Setting] | None = None) -> dic
     values = {each.name: each.java for each in DIFFERENCES if each.role in (role, "both")}
     if role == "producer" and _rules_out_idempotence(picked):
         values["enable.idempotence"] = False
+    if picked.get("transactional.id"):  # librdkafka wants every record settled within its transaction
+        values["delivery.timeout.ms"] = picked.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
     if picked.get("group.protocol") == "consumer":
         del values["partition.assignment.strategy"]
     return {name: value for name, value in values.items() if name not in picked}

@@ -73,6 +73,19 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Sever:
+    """Break the connections between clients and these brokers, and refuse new ones: what was held on them is lost."""
+
+    brokers: tuple[int, ...]
+    client: str = "*"
+
+    def inject(self, cluster: EmbeddedCluster) -> Injected:
+        """Break them; it lands with the first connection that breaks."""
+        rules = [Rule.cut(f"broker-{broker}-clients", self.client) for broker in self.brokers]
+        return _in_force("sever", tuple(f"broker-{broker}" for broker in self.brokers), cluster, rules)
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """Slow the bytes between clients and these brokers by a delay, a bandwidth, or both."""
 

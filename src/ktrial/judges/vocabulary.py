@@ -10,6 +10,7 @@ from ktrial.judges.claim import Claim
 from ktrial.judges.commits import Commits
 from ktrial.judges.compaction import Compaction
 from ktrial.judges.conditions import Conditions, NotVacuous, ReadToEnd
+from ktrial.judges.copies import Copies
 from ktrial.judges.cost import CostOrder
 from ktrial.judges.delivery import Delivery
 from ktrial.judges.effects import Effects
@@ -24,6 +25,7 @@ from ktrial.judges.readorder import ReadOrder
 from ktrial.judges.rebalance import Rebalances
 from ktrial.judges.replication import InSync, ReplicasAlike
 from ktrial.judges.retention import Retention
+from ktrial.judges.transactions import Transactions
 from ktrial.judges.tuning import BURST, BYTES, PACE, REQUESTS, Cells, Fewer
 
 if TYPE_CHECKING:
@@ -154,6 +156,20 @@ def effects_in_order() -> Claim:
     return Claim((*READ, Effects(needed=True)), frozenset({"out_of_order_effect"}))
 
 
+def sees_no_aborted(isolation: str) -> Claim:
+    """Claim that readers with this isolation level see no record of an aborted transaction, and no other in part."""
+    parts = (*READ, Transactions(isolation, needed=True))
+    return Claim(parts, frozenset({"aborted_visible", "torn", "hanging_transaction"}))
+
+
+def copied_exactly_once(source: str, target: str, isolation: str) -> Claim:
+    """Claim that the target topic, as this isolation level shows it, is exactly f(source): once each, in order."""
+    parts = (*READ, Copies(source, target, isolation), Transactions())
+    return Claim(
+        parts, frozenset({"copy_missing", "copy_repeated", "copy_wrong", "torn", "hanging_transaction"})
+    )
+
+
 def saves(
     cells: tuple[str, ...],
     record_bytes: int,
@@ -199,7 +215,7 @@ def everything(claims: Iterable[str] = ()) -> Claim:
     parts: list[Part] = [
         *READ, Delivery(), Retention(), Compaction(),
         Order(), Continuity(), Keys(needed="key_split" in claimed), ReplicasAlike(),
-        Commits(), Effects(), Ownership(),
+        Commits(), Effects(), Transactions(), Ownership(),
         Assignment(needed="idle_member" in claimed), Rebalances(steady="rebalanced" in claimed),
         InSync(needed="isr_shrank" in claimed), Progress(needed=bool({"stalled", "refused"} & claimed)),
     ]  # fmt: skip

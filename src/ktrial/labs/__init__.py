@@ -11,6 +11,7 @@ from ktrial.labs import (
     lab07_replication,
     lab08_rebalancing,
     lab09_retention,
+    lab10_exactly_once,
     lab11_tuning,
     lab12_monitoring,
 )
@@ -25,6 +26,7 @@ LABS: tuple[Lab, ...] = (
     lab07_replication.LAB,
     lab08_rebalancing.LAB,
     lab09_retention.LAB,
+    lab10_exactly_once.LAB,
     lab11_tuning.LAB,
     lab12_monitoring.LAB,
 )

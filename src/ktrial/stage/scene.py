@@ -6,6 +6,7 @@ sleeps and hopes. Leaves out judging: a scenario only makes things happen.
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from ktrial.stage.groups import Groups
 from ktrial.stage.logs import Logs
 from ktrial.stage.tools import Tools
 from ktrial.stage.traffic import ConsumerHandle, ProducerHandle
+from ktrial.stage.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +48,7 @@ class Stage:
         self.logs = Logs(self._back)
         self.groups = Groups(self._back)
         self.gauges = Gauges(self._back, self.groups, self.tools)
+        self.transactions = Transactions(self._back)
 
     # ---- topics and roles
 
@@ -74,6 +77,10 @@ class Stage:
 
         self._await(f"{partitions} partitions of {topic.name}", known, WAIT_LIMIT_S)
         return grown
+
+    def dice(self) -> random.Random:
+        """Return random numbers that the run's seed decides."""
+        return random.Random(self._ground.seed)
 
     @property
     def brokers(self) -> tuple[int, ...]:
@@ -124,6 +131,8 @@ class Stage:
         """
         name = self.topic(topic)
         settings = {**(config or {}), **self._ground.producer_settings}
+        if "transactional.id" in settings:  # of this run alone: a second one with the same name would fence it
+            settings["transactional.id"] = self._ground.group(settings["transactional.id"])
         client = self._back.start(
             "producer", settings, {"seed": self._ground.seed}, linked=linked, actor=actor
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ktrial.clients.handle import Client
 
 SEND_LIMIT_S = 60.0
+TXN_LIMIT_S = 60.0
 MOST_LOAD = 200_000
 LOOK_S = 0.02
 AwaitSeen = Callable[[str, Callable[[], tuple[bool, str]], float], None]
@@ -98,6 +99,13 @@ class ProducerHandle:
         self._client.ask("send", **work).reply(limit_s)
         self.await_outcomes(limit_s)
         return range(first, first + len(keys))
+
+    @contextmanager
+    def transaction(self, name: str, *, commits: bool = True) -> Iterator[None]:
+        """Let what is sent while the body runs be one transaction, committed or aborted at its end."""
+        self._client.ask("begin", txn=name).reply(TXN_LIMIT_S)
+        yield
+        self._client.ask("commit" if commits else "abort").reply(TXN_LIMIT_S)
 
     @contextmanager
     def load(
