@@ -107,10 +107,10 @@ def _copied(outputs: list[int]) -> Playing:
         playing.called(record, record, topic="input").acked(record, record, 100 + record, topic="input")
         playing.read(record, record, topic="input")
     for offset, source in enumerate(outputs):
-        record, key = 100 + offset, {"key": str(source)}
-        playing.called(record, 1000 + offset, topic="output", **key)
+        record, key = 100 + offset, str(source)
+        playing.called(record, 1000 + offset, topic="output", key=key)
         playing.acked(record, offset, 2000 + offset, topic="output")
-        playing.read(record, offset, topic="output", **key)
+        playing.read(record, offset, topic="output", key=key)
     return playing.ended(INPUTS, topic="input").ended(len(outputs), topic="output")
 
 
@@ -156,7 +156,8 @@ def test_copies_against_a_slow_model(outputs: list[int]) -> None:
         "copy_missing": len(set(range(INPUTS)) - set(outputs)),
         "copy_repeated": sum(outputs.count(source) > 1 for source in set(outputs)),
     }
-    wrong, seen = 0, []
+    wrong = 0
+    seen: list[int] = []
     for place, source in enumerate(outputs):
         if source >= INPUTS:
             wrong += 1

@@ -48,7 +48,9 @@ class Encoder:
         if size < HEAD_BYTES:
             raise ValueError(f"A record needs at least {HEAD_BYTES} bytes, not {size}.")
         self.size = size
-        self._fillers = _orders(seed, size - HEAD_BYTES) if shape == "json" else _fillers(seed, size - HEAD_BYTES)
+        self._fillers = (
+            _orders(seed, size - HEAD_BYTES) if shape == "json" else _fillers(seed, size - HEAD_BYTES)
+        )
 
     def encode(self, ids: NDArray[np.int64], keys: Sequence[bytes | None] | None) -> list[bytes]:
         """Return one value for each id; `keys` is None when no record has a key."""
@@ -168,5 +170,7 @@ def _order(source: random.Random, length: int) -> str:
     }
     while len(text := json.dumps(order)) < length:
         price = 100 * source.randrange(10, 2000)
-        items.append({"productId": source.randrange(5000), "quantity": source.randrange(1, 6), "price": price})
+        items.append(
+            {"productId": source.randrange(5000), "quantity": source.randrange(1, 6), "price": price}
+        )
     return text[:length]

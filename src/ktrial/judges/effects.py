@@ -63,9 +63,7 @@ def _effects(case: Case) -> pl.DataFrame:
     )  # fmt: skip
     rows = calls.join(done, on="id").sort("sent", "id")
     of_key = ["group", "producer", "key"]
-    return rows.with_columns(
-        before_done=pl.col("done").cum_max().shift().over(of_key)
-    )
+    return rows.with_columns(before_done=pl.col("done").cum_max().shift().over(of_key))
 
 
 def _found(case: Case, late: pl.DataFrame, broken: int) -> Found:

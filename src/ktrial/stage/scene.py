@@ -131,7 +131,9 @@ class Stage:
         """
         name = self.topic(topic)
         settings = {**(config or {}), **self._ground.producer_settings}
-        if "transactional.id" in settings:  # of this run alone: a second one with the same name would fence it
+        if (
+            "transactional.id" in settings
+        ):  # of this run alone: a second one with the same name would fence it
             settings["transactional.id"] = self._ground.group(settings["transactional.id"])
         client = self._back.start(
             "producer", settings, {"seed": self._ground.seed}, linked=linked, actor=actor
