@@ -102,6 +102,6 @@ def test_both_files_are_written_into_the_run(tmp_path: Path) -> None:
     judgement = Judgement(BROKEN, {}, (clean,), (), Text("요약", "summary"))
     trial = TrialResult("t", Text("?", "?"), (SettingResult("s", BROKEN, judgement, (), 1.0),))
     lab = LabResult(3, "acks", Text("승인", "Acks"), (trial,), 1.0)
-    write_reports(replace(RESULT, folder=tmp_path, labs=(lab,)))
+    write_reports(replace(RESULT, folder=tmp_path, labs=(lab,)), "en")
     assert _parsed((tmp_path / "junit.xml").read_text(encoding="utf-8")).tag == "testsuites"
     assert "사라짐" in (tmp_path / "report.json").read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "show": ("ktrial.cli.course", "show", "one lab's lesson and its trials"),
     "judge": ("ktrial.cli.histories", "judge", "judge a history that anyone has written down"),
     "history": ("ktrial.cli.histories", "history", "history export RUN: a run's history as NDJSON"),
+    "report": ("ktrial.cli.report", "report", "report RUN: its report.html and report.md made again"),
     "runs": ("ktrial.cli.runs", "runs", "the kept runs; runs prune deletes old ones"),
     "doctor": ("ktrial.cli.doctor", "doctor", "what this machine has and lacks"),
     "test": ("ktrial.cli.develop", "test", "for developers: lint and all tests (--fast: without brokers)"),

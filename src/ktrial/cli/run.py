@@ -65,7 +65,7 @@ def _play(asked: argparse.Namespace, plan: Plan, overrides: dict[str, str]) -> i
         result = runner.run(plan, options, feed)
     if predictions:
         result = dataclasses.replace(result, score=predictions.score(result))
-    write_reports(result)
+    write_reports(result, asked.lang)
     _tell(asked, result, screen)
     return result.exit_status
 

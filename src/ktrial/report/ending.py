@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ktrial.report.files import PAGE
 from ktrial.report.words import STYLES, sign, verdict_word, word
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def show_ending(result: RunResult, screen: Screen, language: Language) -> None:
         score = f"{word('your score', language)}: {result.score['right']} / {result.score['of']}"
         screen.result((score, "bold"))
     screen.result((f"{word('run folder', language)}: {_near(result.folder)}", ""), whole=True)
+    if (result.folder / PAGE).is_file():
+        screen.result((f"{word('report', language)}: {_near(result.folder) / PAGE}", ""), whole=True)
     if result.disk_bytes:
         disk = f"{word('disk', language)}: {result.disk_bytes / MEGABYTE:.0f} MB"
         screen.result((disk, ""))

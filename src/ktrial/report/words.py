@@ -37,6 +37,7 @@ WORDS = {
     "right": Text("맞음", "right"),
     "wrong": Text("틀림", "wrong"),
     "by hand": Text("손으로 다시 해 보기", "by hand"),
+    "report": Text("보고서", "report"),
     "disk": Text("실행 중 사용한 디스크", "disk used by the run"),
     "run folder": Text("실행 기록", "run folder"),
     "question": Text("질문", "question"),
