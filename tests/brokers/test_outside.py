@@ -52,8 +52,10 @@ def _pid_of(node: str) -> int:
         except (psutil.Error, OSError):
             continue
         if ours and _is_child_of_this(process):
-            found.append(process.pid)
-    return found[-1]
+            found.append((process.create_time(), process.pid))
+    return max(found)[
+        1
+    ]  # other tests' clusters may be up: the newest is the one of this run; pids wrap around
 
 
 def _is_child_of_this(process: psutil.Process) -> bool:
