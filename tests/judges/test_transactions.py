@@ -84,6 +84,24 @@ def test_of_an_unknown_outcome_all_or_nothing_is_fine(outcome: str) -> None:
     assert _kinds(everything()(playing.history())) == {}
 
 
+@pytest.mark.parametrize("limits", [{"log_start": 4}, {"log_end": 4, "last_stable": 4}])
+def test_what_the_reader_could_not_meet_is_not_missed(limits: dict[str, int]) -> None:
+    """Records below the log's start are gone by right, and beyond the end that was read nothing is known."""
+    playing = _transactions("committed", "committed")
+    gone = range(SIZE) if "log_start" in limits else range(SIZE, 2 * SIZE)
+    playing.rows["reads"] = [row for row in playing.rows["reads"] if row["id"] not in gone]
+    for row in playing.rows["ends"]:
+        row.update(limits)
+    assert "torn" not in _kinds(everything()(playing.history()))
+
+
+def test_a_partition_that_was_not_read_says_nothing_of_a_transaction() -> None:
+    """One of its records lies where the final reader never was."""
+    playing = _transactions("committed")
+    playing.called(50, 20, txn="txn-0", topic="other").acked(50, 0, 120, topic="other")
+    assert "torn" not in _kinds(everything()(playing.history()))
+
+
 def test_a_log_whose_stable_end_lags_behind_has_a_hanging_transaction() -> None:
     """Taken after every transactional.id was fenced."""
     playing = _transactions("committed", "aborted")

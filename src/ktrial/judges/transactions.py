@@ -104,16 +104,32 @@ def _torn(case: Case, ends: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame(schema={"txn": pl.String, "seen": pl.UInt32, "sent": pl.UInt32})
     readers = final["actor"].cast(pl.String).unique().implode()
     read = _reads(case, COMMITTED).filter(pl.col("actor").is_in(readers))["id"].unique().implode()
-    acked = case.history.completions.filter(pl.col("outcome").cast(pl.String) == "ok").select("id")
     return (
         _sent(case)
         .join(ends.filter(pl.col("outcome") != "aborted"), on="txn")
-        .join(acked, on="id", how="semi")
+        .join(_readable(case, final), on="id", how="semi")
         .group_by("txn", "outcome", maintain_order=True)
         .agg(seen=pl.col("id").is_in(read).sum(), sent=pl.len())
         .filter(
             (pl.col("seen") < pl.col("sent")) & ((pl.col("seen") > 0) | (pl.col("outcome") == "committed"))
         )
+    )
+
+
+def _readable(case: Case, final: pl.DataFrame) -> pl.DataFrame:
+    """Return the acknowledged records that the final reader should have met: where it read, and nothing takes records.
+
+    What lies below the log's start or beyond the last stable offset it could not see; compaction takes what it likes.
+    """
+    place = ["topic", "partition"]
+    read = final.select(*place, "log_start", "last_stable").unique(place, keep="last")
+    taken = pl.Series(sorted(case.policies.compacted), dtype=pl.String).implode()
+    acked = case.history.completions.filter(pl.col("outcome").cast(pl.String) == "ok")
+    return (
+        acked.join(read, on=place)
+        .filter(pl.col("offset").is_between(pl.col("log_start"), pl.col("last_stable"), closed="left"))
+        .filter(~pl.col("topic").cast(pl.String).is_in(taken))
+        .select("id")
     )
 
 
